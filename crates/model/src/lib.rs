@@ -1,1 +1,16 @@
-//! Skeleton.
+//! The words every other crate speaks: ids, offsets, epochs, error codes and limits.
+//!
+//! Knows nothing of bytes, files, sockets or time; depends on nothing.
+
+pub mod error_code;
+pub mod id;
+pub mod limits;
+pub mod offset;
+pub mod topic;
+pub mod uuid;
+
+pub use error_code::ErrorCode;
+pub use id::{BrokerId, ClusterId, ProducerEpoch, ProducerId};
+pub use offset::{LeaderEpoch, Offset, TimestampMs};
+pub use topic::{PartitionIndex, TopicId, TopicName, TopicNameError, TopicPartition};
+pub use uuid::Uuid;

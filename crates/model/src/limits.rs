@@ -1,0 +1,66 @@
+//! Every size limit, with its unit and its reason. A limit is documented here and enforced where it is named.
+
+/// Largest request frame, bytes; Kafka's `socket.request.max.bytes`.
+pub const REQUEST_BYTES_MAX: usize = 100 * 1024 * 1024;
+
+/// Produce requests of one connection that may wait for disks while later ones are appended (D4).
+/// Java sends 5 at a time, librdkafka far more: beyond this the socket is simply not read.
+pub const PIPELINED_PRODUCES_MAX: usize = 64;
+
+/// Bytes of produce requests of one connection that may wait at a time (D4, D8).
+pub const PIPELINED_PRODUCE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of client requests in flight over all connections: the memory pool of D8.
+pub const REQUEST_POOL_BYTES: usize = 256 * 1024 * 1024;
+
+/// Largest produced batch, bytes, unless the topic says otherwise; Kafka's `message.max.bytes`.
+pub const BATCH_BYTES_MAX: usize = 1_048_588;
+
+/// Largest answer to one fetch, bytes, whatever the client asks; Kafka's `fetch.max.bytes`.
+pub const FETCH_BYTES_MAX: usize = 55 * 1024 * 1024;
+
+/// Fetch sessions a node remembers; Kafka's `max.incremental.fetch.session.cache.slots`.
+pub const FETCH_SESSIONS_MAX: usize = 1000;
+
+/// Appends that may queue before one partition's writer.
+pub const APPEND_QUEUE_MAX: usize = 1024;
+
+/// Bytes one `pwritev` gathers at the most, so that one write never holds up the sync behind it for long.
+pub const APPEND_GATHER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// `U` of D1: bytes of one partition that may be unsynced at a time. What lies further from the end of
+/// the file than this was synced once, so damage there is corruption and never a torn tail.
+pub const UNSYNCED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Open files the log keeps for sealed segments before it closes the least recently read (D3).
+pub const OPEN_SEGMENTS_MAX: usize = 512;
+
+/// Most bytes one record batch may decompress to while it is searched or checked (D2, D8).
+pub const DECOMPRESSED_BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Largest metadata a client may commit with an offset, bytes; Kafka's `offset.metadata.max.bytes`.
+pub const OFFSET_METADATA_BYTES_MAX: usize = 4096;
+
+/// Shortest session timeout a group member may ask for, ms; Kafka's `group.min.session.timeout.ms`.
+pub const GROUP_SESSION_TIMEOUT_MS_MIN: i32 = 6_000;
+
+/// Longest session timeout a group member may ask for, ms; Kafka's `group.max.session.timeout.ms`.
+pub const GROUP_SESSION_TIMEOUT_MS_MAX: i32 = 1_800_000;
+
+/// Members one classic group may have.
+pub const GROUP_MEMBERS_MAX: usize = 10_000;
+
+/// Bytes of protocol metadata and assignments one group may hold in memory.
+pub const GROUP_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Partitions one topic may be created with; beyond this a request is a mistake.
+pub const TOPIC_PARTITIONS_MAX: i32 = 100_000;
+
+/// Idempotent producers one partition remembers at the most; the longest silent one is forgotten first.
+pub const PRODUCERS_PER_PARTITION_MAX: usize = 10_000;
+
+/// Batches a partition remembers of each idempotent producer (KIP-98); clients rely on five.
+pub const PRODUCER_BATCHES_REMEMBERED: usize = 5;
+
+/// Events that may queue before one coordinator.
+pub const COORDINATOR_QUEUE_MAX: usize = 4096;
