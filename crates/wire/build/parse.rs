@@ -16,7 +16,7 @@
 //!
 //! Two spaces indent a level; `#` starts a comment. Errors carry the line, the caller knows the file.
 
-use crate::model::{Field, Message, Role, Struct, Table, Type, Versions};
+use super::model::{Field, Message, Role, Struct, Table, Type, Versions};
 
 /// Where a table is wrong, and how.
 pub struct ParseError {
