@@ -1,0 +1,97 @@
+// One member of a consumer group: what it owns now, and everything it was given.
+import { kafka } from './cluster.mjs';
+
+export const SESSION_MS = 6_000; // The least that Kafka's default `group.min.session.timeout.ms` allows.
+export const HEARTBEAT_MS = 300;
+
+export class Member {
+  /** Partitions of `topic` owned in the current generation; null while the group rebalances. */
+  owned = null;
+  messages = [];
+  crash = null;
+
+  constructor(watch, topic, groupId, options = {}) {
+    this.watch = watch;
+    this.topic = topic;
+    this.consumer = kafka(options.clientId).consumer({
+      groupId,
+      sessionTimeout: SESSION_MS,
+      rebalanceTimeout: 10_000,
+      heartbeatInterval: HEARTBEAT_MS,
+      maxWaitTimeInMs: 100,
+      ...options.consumer,
+    });
+  }
+
+  /** Joins the group; the first assignment arrives later, as an event. */
+  async start({ autoCommit = true, fromBeginning = true, onMessage = () => {} } = {}) {
+    const { events } = this.consumer;
+    this.consumer.on(events.GROUP_JOIN, ({ payload }) => {
+      this.owned = [...(payload.memberAssignment[this.topic] ?? [])].sort((a, b) => a - b);
+      this.generation = payload;
+      this.watch.changed();
+    });
+    this.consumer.on(events.REBALANCING, () => {
+      this.owned = null;
+      this.watch.changed();
+    });
+    this.consumer.on(events.CRASH, ({ payload }) => {
+      this.crash = payload.error;
+      this.watch.changed();
+    });
+    await this.consumer.connect();
+    await this.consumer.subscribe({ topic: this.topic, fromBeginning });
+    await this.consumer.run({
+      autoCommit,
+      eachMessage: async ({ partition, message }) => {
+        const seen = {
+          partition,
+          offset: Number(message.offset),
+          key: message.key?.toString() ?? null,
+          value: message.value?.toString() ?? null,
+          headers: message.headers,
+          timestamp: Number(message.timestamp),
+        };
+        this.messages.push(seen);
+        await onMessage(seen);
+        this.watch.changed();
+      },
+    });
+    return this;
+  }
+
+  async stop() {
+    await this.consumer.disconnect();
+    this.owned = [];
+    this.watch.changed();
+  }
+}
+
+/** How many partitions each member owns, most first; null while any member has no assignment or two own the same partition. */
+export function shares(members, partitions) {
+  if (members.some((member) => member.owned === null)) return null;
+  const all = members.flatMap((member) => member.owned);
+  if (all.length !== partitions || new Set(all).size !== partitions) return null;
+  return members.map((member) => member.owned.length).sort((a, b) => b - a);
+}
+
+/** Waits until the members own the partitions in these shares, for example [2, 1, 1]. */
+export function untilShares(watch, members, expected, patience) {
+  const partitions = expected.reduce((sum, share) => sum + share, 0);
+  return watch.until(
+    () => JSON.stringify(shares(members, partitions)) === JSON.stringify(expected),
+    () => `shares ${expected.join('+')}; they own ${JSON.stringify(members.map((member) => member.owned))}`,
+    patience,
+  );
+}
+
+/** Reads `count` messages of a topic from its beginning with a group of its own. */
+export async function readAll(watch, topic, count, groupId) {
+  const reader = await new Member(watch, topic, groupId).start();
+  try {
+    await watch.until(() => reader.messages.length >= count, () => `${count} messages, got ${reader.messages.length}`);
+    return reader.messages;
+  } finally {
+    await reader.stop();
+  }
+}
