@@ -8,6 +8,11 @@ async function main() {
     process.exit(2);
   }
   const consumer = kafka.consumer({ groupId: group });
+  // Leaving by name hands the partitions to the other members at once; a killed member keeps them until its session ends.
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.once(signal, () => consumer.disconnect().then(() => process.exit(0)));
+  }
+
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: true });
   await consumer.run({
@@ -15,11 +20,6 @@ async function main() {
       console.log(`${group}: [${topic}]: PART:${partition}: ${message.value}`);
     },
   });
-
-  // Leaving by name hands the partitions to the other members at once; a killed member keeps them until its session ends.
-  for (const signal of ['SIGINT', 'SIGTERM']) {
-    process.once(signal, () => consumer.disconnect().then(() => process.exit(0)));
-  }
 }
 
 main().catch((error) => {

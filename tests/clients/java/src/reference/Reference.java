@@ -10,27 +10,34 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AdminClientConfig;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.utils.Exit;
 
 /**
- * Apache Kafka behind the two commands of {@code ottla} that the suites use, so that every suite can be run against the reference:
+ * Apache Kafka behind the three commands of {@code ottla} that the suites use, so that every suite can be run against the reference:
  *
  * <pre>
  *   dev --port 0 --json                                   a broker on a temporary folder
  *   serve --data-dir D --listen 127.0.0.1:PORT            a broker on that folder; port 0 picks a free one
+ *   produce TOPIC -f FILE --key-separator S --bootstrap A  the lines of a file, keyed
  * </pre>
  *
- * Both take {@code --set KEY=VALUE}, announce themselves as {@code ottla} does, and stop at SIGTERM. The broker runs inside this process, so
+ * The brokers take {@code --set KEY=VALUE}, announce themselves as {@code ottla} does, and stop at SIGTERM. The broker runs inside this process, so
  * that SIGKILL is as sudden for Kafka as it is for Ottla.
  */
 public final class Reference {
     private static final long READY_TIMEOUT_SECONDS = 60;
 
     public static void main(String[] args) throws Exception {
-        Map<String, List<String>> options = options(args);
+        if (args.length > 1 && args[0].equals("produce")) {
+            Produce.run(args[1], options(args, 2));
+            return;
+        }
+        Map<String, List<String>> options = options(args, 1);
         boolean ephemeral = args.length > 0 && args[0].equals("dev");
         Path folder = ephemeral
             ? Files.createTempDirectory("reference-kafka")
@@ -41,21 +48,21 @@ public final class Reference {
         PrintStream out = System.out; // Kafka's formatter and logger may print; only our line belongs on standard output.
         System.setOut(System.err);
         Path properties = configure(folder, bootstrap, options.getOrDefault("--set", List.of()));
+        CountDownLatch stopped = new CountDownLatch(1);
+        Exit.setExitProcedure((code, message) -> exited(code, stopped));
         Thread broker = new Thread(() -> kafka.Kafka.main(new String[] {properties.toString()}), "kafka");
         broker.setDaemon(true);
         broker.start();
-        if (ephemeral) {
-            Runtime.getRuntime().addShutdownHook(new Thread(() -> removeAfter(broker, folder)));
-        }
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> finish(stopped, ephemeral ? folder : null)));
         awaitReady(bootstrap);
         out.println(ephemeral ? "{\"bootstrap\":\"" + bootstrap + "\"}" : "ready " + bootstrap);
         out.flush();
         broker.join();
     }
 
-    private static Map<String, List<String>> options(String[] args) {
+    private static Map<String, List<String>> options(String[] args, int from) {
         Map<String, List<String>> options = new LinkedHashMap<>();
-        for (int i = 1; i < args.length; i++) {
+        for (int i = from; i < args.length; i++) {
             if (!args[i].equals("--json")) {
                 options.computeIfAbsent(args[i], key -> new ArrayList<>()).add(args[++i]);
             }
@@ -115,16 +122,32 @@ public final class Reference {
         }
     }
 
-    private static void removeAfter(Thread broker, Path folder) {
+    /** Kafka's main ends with an exit, which would wait for the very hook that waits for Kafka: a clean one is only noted. */
+    private static void exited(int code, CountDownLatch stopped) {
+        if (code != 0) {
+            Runtime.getRuntime().halt(code);
+        }
+        stopped.countDown();
+    }
+
+    /** At SIGTERM: waits for Kafka's own hook to stop the broker, and exits with 0 as {@code ottla} does, not with Java's 143. */
+    private static void finish(CountDownLatch stopped, Path temporary) {
         try {
-            broker.join();
-            try (var paths = Files.walk(folder)) {
-                for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
-                    Files.deleteIfExists(path);
-                }
+            stopped.await();
+            if (temporary != null) {
+                remove(temporary);
             }
+            Runtime.getRuntime().halt(0);
         } catch (IOException | InterruptedException failure) {
-            System.err.println("could not remove " + folder + ": " + failure);
+            System.err.println("could not stop in order: " + failure);
+        }
+    }
+
+    private static void remove(Path folder) throws IOException {
+        try (var paths = Files.walk(folder)) {
+            for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
+                Files.deleteIfExists(path);
+            }
         }
     }
 }

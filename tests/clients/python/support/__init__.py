@@ -1,0 +1,1 @@
+"""What the tests share: the cluster under test, members of groups, processes."""
