@@ -1,0 +1,164 @@
+//! The system's sockets.
+//!
+//! - K1 One system call sends at most [`SEND_FILE_BYTES_MAX`] of a file: a task never holds its thread longer than
+//!   reading that much takes.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+
+use bytes::BytesMut;
+use rustix::net::SendFlags;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::{FileSlice, file};
+
+/// See K1.
+const SEND_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Connections the kernel holds for us until they are accepted.
+const BACKLOG: i32 = 1024;
+
+/// Whether more follows at once, so that the kernel may wait for it before it sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum More {
+    /// Send now.
+    No,
+    /// Keep a half-full packet back for what follows.
+    Yes,
+}
+
+pub(crate) struct Listener(TcpListener);
+
+pub(crate) struct Stream(TcpStream);
+
+impl Listener {
+    pub(super) fn bind(address: SocketAddr) -> io::Result<Listener> {
+        let named = |err: io::Error| io::Error::new(err.kind(), format!("cannot listen on {address}: {err}"));
+        let socket =
+            Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP)).map_err(named)?;
+        socket.set_reuse_address(true).map_err(named)?;
+        if address.is_ipv6() {
+            // So that the same port can be taken on [::] and 0.0.0.0 beside each other.
+            socket.set_only_v6(true).map_err(named)?;
+        }
+        socket.set_nonblocking(true).map_err(named)?;
+        socket.bind(&address.into()).map_err(named)?;
+        socket.listen(BACKLOG).map_err(named)?;
+        Ok(Listener(TcpListener::from_std(socket.into()).map_err(named)?))
+    }
+
+    pub(crate) async fn accept(&self) -> io::Result<Stream> {
+        let (stream, _peer) = self.0.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(Stream(stream))
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+impl Stream {
+    pub(super) async fn connect(host: &str, port: u16) -> io::Result<Stream> {
+        let named =
+            |err: io::Error| io::Error::new(err.kind(), format!("cannot connect to {host}:{port}: {err}"));
+        let stream = TcpStream::connect((host, port)).await.map_err(named)?;
+        stream.set_nodelay(true).map_err(named)?;
+        Ok(Stream(stream))
+    }
+
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        loop {
+            self.0.readable().await?;
+            // Readiness may be stale: only a byte or the end, seen without taking it, is an answer.
+            match self.0.try_io(Interest::READABLE, || peek(&self.0)) {
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
+    }
+
+    pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.0.readable().await?;
+            match self.0.try_read(buffer) {
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
+    }
+
+    pub(crate) async fn read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        loop {
+            self.0.readable().await?;
+            match self.0.try_read_buf(buffer) {
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
+    }
+
+    pub(crate) async fn write_all(&self, bytes: &[u8], more: More) -> io::Result<()> {
+        let flags = match more {
+            More::No => SendFlags::NOSIGNAL,
+            More::Yes => SendFlags::NOSIGNAL | SendFlags::MORE,
+        };
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let sent = self.when_writable(|| Ok(rustix::net::send(&self.0, rest, flags)?)).await?;
+            rest = &rest[sent..];
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn send_file(&self, slice: &FileSlice) -> io::Result<()> {
+        let file::Kind::Os(file) = &slice.file.0;
+        let mut position = slice.position;
+        let mut rest = slice.len;
+        while 0 < rest {
+            let count = usize::try_from(rest.min(SEND_FILE_BYTES_MAX)).expect("at most SEND_FILE_BYTES_MAX");
+            let sent = self
+                .when_writable(|| {
+                    Ok(rustix::fs::sendfile(&self.0, file.descriptor(), Some(&mut position), count)?)
+                })
+                .await?;
+            if sent == 0 {
+                let what = format!("{} ends {rest} bytes before the slice does", file.path().display());
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+            }
+            rest -= u64::try_from(sent).expect("at most SEND_FILE_BYTES_MAX");
+        }
+        Ok(())
+    }
+
+    /// Makes `call` when the socket takes bytes, again while it turns out not to or a signal came between.
+    async fn when_writable(&self, mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+        loop {
+            self.0.writable().await?;
+            match self.0.try_io(Interest::WRITABLE, &mut call) {
+                Err(err) if matches!(err.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                result => return result,
+            }
+        }
+    }
+
+    pub(crate) fn shutdown(&self) -> io::Result<()> {
+        SockRef::from(&self.0).shutdown(Shutdown::Write)
+    }
+
+    pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.0.peer_addr()
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+fn peek(stream: &TcpStream) -> io::Result<()> {
+    let mut byte = [0; 1];
+    rustix::net::recv(stream, &mut byte, rustix::net::RecvFlags::PEEK)?;
+    Ok(())
+}
