@@ -1,0 +1,267 @@
+//! The state machine of one partition of `__consumer_offsets`: events in, actions out.
+//!
+//! - C1 A step depends on nothing but the coordinator, the event and the time given: the same events give the same
+//!   actions.
+//! - C2 What the log holds is all that outlives the coordinator; `replay` of every record appended gives it back.
+//!
+//! Finds the group an event is for; the rules are in [`crate::group`] and its neighbours.
+
+use std::collections::BTreeMap;
+
+use model::{ErrorCode, TopicId, TopicName};
+
+use crate::action::{Action, DeleteOffsetsReply, LeaveReply, Reply};
+use crate::config::GroupConfig;
+use crate::event::{
+    CommitRequest, DeleteOffsetsRequest, DescribeRequest, Event, FetchRequest, HeartbeatRequest, JoinRequest,
+    LeaveRequest, ListRequest, NowMs, SyncRequest, Ticket,
+};
+use crate::group::Group;
+use crate::id::{GroupId, MemberId};
+use crate::record::{Record, RecordError};
+use crate::timers::{Timer, Timers};
+use crate::turn::Turn;
+use crate::{describe, join, offsets};
+
+/// All groups of one partition of `__consumer_offsets`.
+///
+/// The driver replays the partition's records, steps [`Event::Loaded`], then steps each request as it comes and
+/// [`Event::Tick`] whenever [`Coordinator::next_deadline`] has passed. When a write fails or the partition moves, it
+/// drops the coordinator and answers what is pending itself (NOT_COORDINATOR).
+#[derive(Debug)]
+pub struct Coordinator {
+    config: GroupConfig,
+    groups: BTreeMap<GroupId, Group>,
+    timers: Timers,
+}
+
+impl Coordinator {
+    /// A coordinator of an empty partition.
+    pub fn new(config: GroupConfig) -> Coordinator {
+        Coordinator { config, groups: BTreeMap::new(), timers: Timers::default() }
+    }
+
+    /// Takes over one record of the log, in offset order, before [`Event::Loaded`].
+    ///
+    /// Records of other group protocols are passed over. On an error nothing has changed.
+    pub fn replay(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), RecordError> {
+        let Some(record) = Record::decode(key, value)? else { return Ok(()) };
+        let (Record::Offset { group: id, .. } | Record::Group { group: id, .. }) = &record;
+        let id = id.clone();
+        let group = self.groups.entry(id.clone()).or_insert_with(|| Group::new(id.clone()));
+        group.apply(record);
+        if group.is_gone() {
+            self.groups.remove(&id);
+        }
+        Ok(())
+    }
+
+    /// When [`Event::Tick`] has something to do, in monotonic ms.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.timers.next_deadline()
+    }
+
+    /// Takes one event and says what is to be done, in order. Never fails, never blocks.
+    pub fn step(&mut self, now: NowMs, event: Event) -> Vec<Action> {
+        let Coordinator { config, groups, timers } = self;
+        let turn = Turn { now, config, timers, actions: Vec::new() };
+        let mut step = Step { groups, turn };
+        match event {
+            Event::Loaded => step.on_loaded(),
+            Event::Join(ticket, request) => step.on_join(ticket, request),
+            Event::Sync(ticket, request) => step.on_sync(ticket, request),
+            Event::Heartbeat(ticket, request) => step.on_heartbeat(ticket, &request),
+            Event::Leave(ticket, request) => step.on_leave(ticket, request),
+            Event::CommitOffsets(ticket, request) => step.on_commit(ticket, request),
+            Event::FetchOffsets(ticket, request) => step.on_fetch(ticket, request),
+            Event::DeleteOffsets(ticket, request) => step.on_delete_offsets(ticket, request),
+            Event::Describe(ticket, request) => step.on_describe(ticket, request),
+            Event::List(ticket, request) => step.on_list(ticket, &request),
+            Event::Delete(ticket, ids) => step.on_delete(ticket, ids),
+            Event::TopicDeleted(name, id) => step.on_topic_deleted(&name, id),
+            Event::Tick => step.on_tick(),
+        }
+        step.turn.actions
+    }
+}
+
+/// One step in the making: the groups beside what a [`Turn`] has.
+struct Step<'a> {
+    groups: &'a mut BTreeMap<GroupId, Group>,
+    turn: Turn<'a>,
+}
+
+impl Step<'_> {
+    fn on_loaded(&mut self) {
+        for group in self.groups.values_mut() {
+            group.restore(&mut self.turn);
+        }
+        self.schedule_expiry();
+    }
+
+    fn schedule_expiry(&mut self) {
+        let interval = self.turn.config.offsets_retention_check_interval_ms;
+        self.turn.schedule(Timer::OffsetExpiry, interval);
+    }
+
+    fn on_join(&mut self, ticket: Ticket, request: JoinRequest) {
+        let id = request.group_id.clone();
+        if let Err(error) = join::check(&self.turn, &request) {
+            self.turn.refuse_join(ticket, error, request.member_id);
+            return;
+        }
+        if !self.groups.contains_key(&id) {
+            if !request.member_id.is_empty() {
+                self.turn.refuse_join(ticket, ErrorCode::UnknownMemberId, request.member_id);
+                return;
+            }
+            // The group is in the log before anybody hears of it, so that it can be deleted and expire there too.
+            let mut group = Group::new(id.clone());
+            group.state_since_ms = Some(self.turn.now.wall);
+            let record = group.to_record(&BTreeMap::new());
+            group.append(&mut self.turn, vec![record]);
+            self.groups.insert(id.clone(), group);
+        }
+        if let Some(group) = self.groups.get_mut(&id) {
+            group.on_join(&mut self.turn, ticket, request);
+        }
+    }
+
+    fn on_sync(&mut self, ticket: Ticket, request: SyncRequest) {
+        let incomplete = request.protocol_type.is_none() || request.protocol_name.is_none();
+        match self.groups.get_mut(&request.group_id) {
+            _ if request.group_id.is_empty() => self.turn.refuse_sync(ticket, ErrorCode::InvalidGroupId),
+            _ if request.requires_protocol && incomplete => {
+                self.turn.refuse_sync(ticket, ErrorCode::InconsistentGroupProtocol);
+            }
+            None => self.turn.refuse_sync(ticket, ErrorCode::UnknownMemberId),
+            Some(group) => group.on_sync(&mut self.turn, ticket, request),
+        }
+    }
+
+    fn on_heartbeat(&mut self, ticket: Ticket, request: &HeartbeatRequest) {
+        let refuse = |error| Reply::Heartbeat(error);
+        match self.groups.get_mut(&request.group_id) {
+            _ if request.group_id.is_empty() => self.turn.reply(ticket, refuse(ErrorCode::InvalidGroupId)),
+            None => self.turn.reply(ticket, refuse(ErrorCode::UnknownMemberId)),
+            Some(group) => group.on_heartbeat(&mut self.turn, ticket, request),
+        }
+    }
+
+    fn on_leave(&mut self, ticket: Ticket, request: LeaveRequest) {
+        let refuse = |error| Reply::Leave(LeaveReply { error, members: Vec::new() });
+        match self.groups.get_mut(&request.group_id) {
+            _ if request.group_id.is_empty() => self.turn.reply(ticket, refuse(ErrorCode::InvalidGroupId)),
+            None => self.turn.reply(ticket, refuse(ErrorCode::UnknownMemberId)),
+            Some(group) => group.on_leave(&mut self.turn, ticket, request),
+        }
+    }
+
+    fn on_commit(&mut self, ticket: Ticket, request: CommitRequest) {
+        let id = request.group_id.clone();
+        let refused = match self.groups.contains_key(&id) {
+            _ if !join::is_storable(&id) => Some(ErrorCode::InvalidGroupId),
+            true => None,
+            // A group that only keeps offsets begins with its first commit.
+            false if request.generation < 0 => None,
+            false if request.knows_group_id_not_found => Some(ErrorCode::GroupIdNotFound),
+            false => Some(ErrorCode::IllegalGeneration),
+        };
+        if let Some(error) = refused {
+            let topics = offsets::all_partitions(&request.topics, error);
+            self.turn.reply(ticket, Reply::CommitOffsets(topics));
+            return;
+        }
+        let group = self.groups.entry(id.clone()).or_insert_with(|| Group::new(id.clone()));
+        group.on_commit(&mut self.turn, ticket, request);
+        self.remove_if_gone(&id);
+    }
+
+    fn on_fetch(&mut self, ticket: Ticket, request: FetchRequest) {
+        let reply = match self.groups.get(&request.group_id) {
+            Some(group) => group.on_fetch(request),
+            None => offsets::nothing_committed(request),
+        };
+        self.turn.reply_durable(ticket, Reply::FetchOffsets(reply));
+    }
+
+    fn on_delete_offsets(&mut self, ticket: Ticket, request: DeleteOffsetsRequest) {
+        let refuse = |error| Reply::DeleteOffsets(DeleteOffsetsReply { error, topics: Vec::new() });
+        let id = request.group_id.clone();
+        match self.groups.get_mut(&id) {
+            _ if id.is_empty() => self.turn.reply(ticket, refuse(ErrorCode::InvalidGroupId)),
+            None => self.turn.reply(ticket, refuse(ErrorCode::GroupIdNotFound)),
+            Some(group) => group.on_delete_offsets(&mut self.turn, ticket, request),
+        }
+        self.remove_if_gone(&id);
+    }
+
+    fn on_describe(&mut self, ticket: Ticket, request: DescribeRequest) {
+        let unknown = |id| describe::unknown(id, request.knows_group_id_not_found);
+        let described = |id| self.groups.get(&id).map_or_else(|| unknown(id), Group::describe);
+        let reply = request.group_ids.into_iter().map(described).collect();
+        self.turn.reply_durable(ticket, Reply::Describe(reply));
+    }
+
+    fn on_list(&mut self, ticket: Ticket, request: &ListRequest) {
+        let wanted = self.groups.values().filter(|group| request.wants(group));
+        let reply = wanted.map(Group::list).collect();
+        self.turn.reply_durable(ticket, Reply::List(reply));
+    }
+
+    fn on_delete(&mut self, ticket: Ticket, ids: Vec<GroupId>) {
+        let mut reply = Vec::with_capacity(ids.len());
+        for id in ids {
+            let error = match self.groups.get_mut(&id) {
+                Some(group) => group.delete(&mut self.turn),
+                None => ErrorCode::GroupIdNotFound,
+            };
+            self.remove_if_gone(&id);
+            reply.push((id, error));
+        }
+        self.turn.reply_durable(ticket, Reply::Delete(reply));
+    }
+
+    fn on_topic_deleted(&mut self, name: &TopicName, id: TopicId) {
+        for group in self.groups.values_mut() {
+            group.on_topic_deleted(&mut self.turn, name, id);
+        }
+        self.groups.retain(|_, group| !group.is_gone());
+    }
+
+    fn on_tick(&mut self) {
+        while let Some(timer) = self.turn.timers.pop_due(self.turn.now.monotonic) {
+            match timer {
+                Timer::Join(id) => self.with_group(&id, Group::on_join_deadline),
+                Timer::Sync(id) => self.with_group(&id, Group::on_sync_deadline),
+                Timer::Session(id, member) => self.on_session_deadline(&id, &member),
+                Timer::OffsetExpiry => self.on_expiry_deadline(),
+            }
+        }
+    }
+
+    fn with_group(&mut self, id: &GroupId, rule: impl FnOnce(&mut Group, &mut Turn<'_>)) {
+        if let Some(group) = self.groups.get_mut(id) {
+            rule(group, &mut self.turn);
+        }
+    }
+
+    fn on_session_deadline(&mut self, id: &GroupId, member: &MemberId) {
+        self.with_group(id, |group, turn| group.on_session_deadline(turn, member));
+    }
+
+    fn on_expiry_deadline(&mut self) {
+        for group in self.groups.values_mut() {
+            group.expire(&mut self.turn);
+        }
+        self.groups.retain(|_, group| !group.is_gone());
+        self.schedule_expiry();
+    }
+
+    /// A group the log says nothing of does not exist (G4).
+    fn remove_if_gone(&mut self, id: &GroupId) {
+        if self.groups.get(id).is_some_and(Group::is_gone) {
+            self.groups.remove(id);
+        }
+    }
+}
