@@ -252,6 +252,11 @@ impl<'a> Reader<'a> {
         Ok(self.i8(field)? >= 0)
     }
 
+    /// The same for a tagged field, where Kafka has a variable-length number instead of a signed byte.
+    pub(crate) fn tagged_present(&mut self, field: &'static str) -> Result<bool, DecodeError> {
+        Ok(self.unsigned_varint(field)? != 0)
+    }
+
     /// An array whose elements take at least `least` bytes each.
     #[inline]
     pub(crate) fn nullable_array<T>(

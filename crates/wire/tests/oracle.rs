@@ -18,7 +18,22 @@ use support::sample::{self, Random};
 const SAMPLES: usize = 60;
 
 /// What is newer than the release that `kafka-protocol` follows (Kafka 4.1): API key and version.
-const THEY_LACK: [(i16, i16); 3] = [(2, 11), (8, 10), (9, 10)];
+const THEY_LACK: [(i16, i16); 14] = [
+    (2, 11),
+    (8, 10),
+    (9, 10),
+    (27, 2),
+    (35, 5),
+    (63, 2),
+    (78, 2),
+    (79, 2),
+    (80, 1),
+    (85, 1),
+    (87, 1),
+    (88, 0),
+    (89, 0),
+    (90, 1),
+];
 
 #[test]
 fn tables_say_what_kafkas_own_definitions_say() {

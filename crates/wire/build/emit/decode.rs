@@ -74,7 +74,8 @@ fn value(item: &Item<'_>, field: &Field) -> String {
     } else {
         match &field.element {
             Type::Struct(_) if reads_null => {
-                format!("if r.present({name})? {{ Some({}) }} else {{ None }}", single(field, form, &name))
+                let present = if field.tag.is_some() { "tagged_present" } else { "present" };
+                format!("if r.{present}({name})? {{ Some({}) }} else {{ None }}", single(field, form, &name))
             }
             Type::String if reads_null => format!("r.nullable_string({form}, {name})?"),
             Type::Bytes if reads_null => format!("r.nullable_bytes({form}, {name})?"),

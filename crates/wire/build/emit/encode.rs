@@ -85,10 +85,18 @@ fn value(field: &Field) -> String {
         format!("w.null_long({form})")
     } else if field.element == Type::String {
         format!("w.null_string({form})")
+    } else if field.tag.is_some() {
+        "w.unsigned_varint(0)".to_owned()
     } else {
         "w.i8(-1)".to_owned()
     };
-    let marker = if matches!(field.element, Type::Struct(_)) && !field.array { "w.i8(1);\n" } else { "" };
+    let marker = match field.element {
+        Type::Struct(_) if field.array => "",
+        // Kafka marks a tagged struct with a variable-length number, where others have a signed byte.
+        Type::Struct(_) if field.tag.is_some() => "w.unsigned_varint(1);\n",
+        Type::Struct(_) => "w.i8(1);\n",
+        _ => "",
+    };
     let condition =
         field.nullable.map(|nullable| Item::condition(field.versions, nullable)).unwrap_or_default();
     if condition.is_empty() {

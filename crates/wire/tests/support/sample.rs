@@ -93,6 +93,7 @@ impl Sampler<'_> {
         let null = if self.defaults { by_default } else { self.random.one_in(4) };
         if null && field.is_nullable(self.version) {
             match field.element {
+                Type::Struct(_) if !field.array && field.tag.is_some() => out.push(0),
                 Type::Struct(_) if !field.array => out.push(0xff),
                 Type::String if !field.array && !compact => out.extend((-1i16).to_be_bytes()),
                 _ if compact => out.push(0),
