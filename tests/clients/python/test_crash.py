@@ -163,7 +163,9 @@ def check(log: list[list[tuple[int, int]]], load: Load, reader: Reader) -> list[
         where = defaultdict(list)
         for offset, value in records:
             where[value].append(offset)
-        wrong += [f"lost: {p}/{o} was acknowledged as {v}, the log has {at.get(o)}" for o, v in load.acknowledged[p].items() if at.get(o) != v]
+        wrong += [
+            f"lost: {p}/{o} was acknowledged as {v}, the log has {at.get(o)}" for o, v in load.acknowledged[p].items() if at.get(o) != v
+        ]
         wrong += [f"changed: {p}/{o} was read as {v}, the log has {at.get(o)}" for o, v in reader.seen[p].items() if at.get(o) != v]
         wrong += [f"duplicate: {p} has {v} at {offsets}" for v, offsets in where.items() if len(offsets) > 1]
         wrong += [f"missing: {p} was sent {v}" for v in range(load.sent[p]) if v not in where]

@@ -13,9 +13,7 @@ FOLDER = Path(__file__).parents[3] / "examples" / "python"
 
 
 def run(script: str, *args: str, stdin: str = "") -> str:
-    done = subprocess.run(
-        [sys.executable, script, *args], cwd=FOLDER, input=stdin, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run([sys.executable, script, *args], cwd=FOLDER, input=stdin, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -24,9 +22,7 @@ class Running:
     """A consumer in a process of its own; `lines` grows with what it prints."""
 
     def __init__(self, group: str) -> None:
-        self.child = subprocess.Popen(
-            [sys.executable, "consumer.py", group], cwd=FOLDER, stdout=subprocess.PIPE, text=True, env=os.environ
-        )
+        self.child = subprocess.Popen([sys.executable, "consumer.py", group], cwd=FOLDER, stdout=subprocess.PIPE, text=True, env=os.environ)
         self.lines: list[str] = []
         self.listener = threading.Thread(target=self._listen, daemon=True)
         self.listener.start()

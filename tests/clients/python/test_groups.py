@@ -149,7 +149,11 @@ def test_the_partitions_of_a_killed_consumer_are_taken_over(join):
         assert elapsed >= SESSION_MS / 1000 - 2, "not before the session can have ended"
         listener.join()
         by_doomed = {t["value"] for t in told if "value" in t}
-        until([survivor], lambda: len(by_doomed | set(survivor.values())) == 400, lambda: f"{len(by_doomed)} + {len(survivor.values())} of 400")
+        until(
+            [survivor],
+            lambda: len(by_doomed | set(survivor.values())) == 400,
+            lambda: f"{len(by_doomed)} + {len(survivor.values())} of 400",
+        )
         assert {str(i) for i in range(200, 400)} <= set(survivor.values()), "what came after the kill reached the survivor"
     finally:
         child.kill()

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME
+from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException
 from support.cluster import admin, create_topic, produce_all, read_assigned, unique
 
 # Keys and the hash that every client must give them (`Utils.murmur2` of the Java client, sign bit cleared).

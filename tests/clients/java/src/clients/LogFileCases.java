@@ -1,0 +1,115 @@
+package clients;
+
+import static clients.Cluster.createTopic;
+
+import java.io.BufferedReader;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
+import org.apache.kafka.clients.producer.ProducerRecord;
+
+/** The data folder of a broker, read by Kafka's own {@code dump-log}. */
+final class LogFileCases {
+    private static final Pattern ADDRESS = Pattern.compile("127\\.0\\.0\\.1:\\d+");
+    private static final int RECORDS = 9_000;
+
+    @Case("dump-log finds the segments and indexes of a broker in order")
+    void dumpLog() throws Exception {
+        Path folder = Files.createTempDirectory("dump-log");
+        try {
+            String topic = write(folder);
+            List<Path> segments = files(folder, topic, ".log");
+            Check.that(segments.size() >= 2, "several segments, not " + segments);
+            Check.equal((long) RECORDS, records(segments), "records in the segments");
+            for (String kind : List.of(".index", ".timeindex")) {
+                List<Path> indexes = files(folder, topic, kind);
+                Check.equal(segments.size(), indexes.size(), "files " + kind);
+                verifyIndexes(indexes);
+            }
+            Check.equal(1, files(folder, topic, "leader-epoch-checkpoint").size(), "leader-epoch-checkpoint");
+        } finally {
+            try (var paths = Files.walk(folder)) {
+                for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
+                    Files.delete(path);
+                }
+            }
+        }
+    }
+
+    /** Starts a broker on the folder, writes with every codec, and stops it. */
+    private static String write(Path folder) throws Exception {
+        Process broker = new ProcessBuilder(Cluster.required("OTTLA_BIN"), "serve", "--data-dir", folder.toString(), "--listen", "127.0.0.1:0")
+            .redirectError(ProcessBuilder.Redirect.DISCARD).start();
+        try {
+            String bootstrap = address(broker.inputReader());
+            String topic = createTopic(bootstrap, 1, Map.of("segment.bytes", "1048576"));
+            int from = 0;
+            for (String codec : List.of("none", "gzip", "snappy", "lz4", "zstd", "none")) {
+                List<ProducerRecord<String, String>> records = IntStream.range(from, from + RECORDS / 6)
+                    .mapToObj(i -> new ProducerRecord<>(topic, 0, "key " + i, ("value " + i + " ").repeat(40)))
+                    .toList();
+                Cluster.produce(records, Map.of("bootstrap.servers", bootstrap, "compression.type", codec, "batch.size", 4000));
+                from += RECORDS / 6;
+            }
+            broker.destroy(); // SIGTERM.
+            Check.that(broker.waitFor(60, TimeUnit.SECONDS), "the broker stops");
+            Check.equal(0, broker.exitValue(), "exit of the broker");
+            return topic;
+        } finally {
+            broker.destroyForcibly();
+        }
+    }
+
+    private static String address(BufferedReader lines) throws Exception {
+        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+            Matcher address = ADDRESS.matcher(line);
+            if (line.startsWith("ready") && address.find()) {
+                return address.group();
+            }
+        }
+        throw new AssertionError("the broker ended before it was ready");
+    }
+
+    private static List<Path> files(Path folder, String topic, String suffix) throws Exception {
+        try (var paths = Files.walk(folder)) {
+            return paths.filter(path -> path.getParent().endsWith(topic + "-0") && path.toString().endsWith(suffix)).sorted().toList();
+        }
+    }
+
+    /** Every batch is valid and every record is there, in order. Returns how many records there are. */
+    private static long records(List<Path> segments) throws Exception {
+        String dumped = Tool.ok(Tool.DUMP_LOG, "--deep-iteration", "--print-data-log", "--files", joined(segments));
+        List<String> invalid = dumped.lines().filter(line -> line.contains("isvalid: false") || line.contains("not consecutive")).toList();
+        Check.equal(List.of(), invalid, "invalid batches");
+        List<Long> offsets = new ArrayList<>();
+        Matcher found = Pattern.compile("^\\| offset: (\\d+) ", Pattern.MULTILINE).matcher(dumped);
+        while (found.find()) {
+            offsets.add(Long.parseLong(found.group(1)));
+        }
+        Check.equal(IntStream.range(0, offsets.size()).mapToObj(i -> (long) i).toList(), offsets, "offsets");
+        Check.that(List.of("gzip", "snappy", "lz4", "zstd").stream().allMatch(codec -> dumped.contains("compresscodec: " + codec)), "every codec");
+        return offsets.size();
+    }
+
+    /** Every entry points at the batch that holds it, and there are entries to say so of. */
+    private static void verifyIndexes(List<Path> indexes) throws Exception {
+        String verified = Tool.ok(Tool.DUMP_LOG, "--verify-index-only", "--files", joined(indexes));
+        List<String> wrong = verified.lines()
+            .filter(line -> line.contains("Mismatches") || line.contains("mismatch") || line.contains("out of order") || line.contains("Index position"))
+            .toList();
+        Check.equal(List.of(), wrong, "faults that the tool found");
+        String dumped = Tool.ok(Tool.DUMP_LOG, "--files", joined(indexes));
+        Check.that(dumped.lines().filter(line -> line.startsWith("offset: ") || line.startsWith("timestamp: ")).count() > 10, "entries in " + dumped);
+    }
+
+    private static String joined(List<Path> files) {
+        return String.join(",", files.stream().map(Path::toString).toList());
+    }
+}
