@@ -113,7 +113,7 @@ pub struct Message {
 /// One `.msg` file.
 #[derive(Clone, Debug)]
 pub struct Table {
-    /// The Rust module: the file name without its leading number.
+    /// The Rust module: `fetch` for `01_fetch.msg`, `offset_commit_record` for `group_record_01_offset_commit.msg`.
     pub module: String,
     /// For an API: its name, without `Request` and `Response`.
     pub api: Option<String>,

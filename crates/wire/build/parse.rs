@@ -37,7 +37,12 @@ struct Line<'a> {
 /// Parses the file `stem`.msg.
 pub fn table(stem: &str, text: &str) -> Result<Table, ParseError> {
     let lines = lines(text)?;
-    let module = stem.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_').to_owned();
+    let unnumbered =
+        |name: &str| name.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_').to_owned();
+    let module = match stem.split_once("_record_") {
+        Some((_, name)) => unnumbered(name) + "_record",
+        None => unnumbered(stem),
+    };
     let table = Table { module, api: None, messages: Vec::new(), structs: Vec::new() };
     let mut parser = Parser { lines: &lines, next: 0, table, heading: None };
     while parser.next < lines.len() {

@@ -70,11 +70,12 @@ fn key_facts(out: &mut String, apis: &[Api<'_>]) {
 fn listings(out: &mut String, tables: &[Table], apis: &[Api<'_>]) {
     push(
         out,
-        "/// Calls a macro with `Name` of every API, ascending by key: `for_each_api!(m)` is `m! { Produce Fetch … }`.\n\
+        "/// Calls a macro with every API and its request, ascending by key: `for_each_api!(m)` is\n\
+         /// `m! { Produce ProduceRequest Fetch FetchRequest … }`.\n\
          #[macro_export]\nmacro_rules! for_each_api { ($callback:ident) => { $callback! {",
     );
     for api in apis {
-        push(out, &format!(" {}", api.name));
+        push(out, &format!(" {0} {0}Request", api.name));
     }
     push(
         out,
