@@ -147,7 +147,8 @@ impl Sampler<'_> {
     }
 
     fn string(&mut self, default: &str, compact: bool, out: &mut Vec<u8>) {
-        let words = ["", "a", "kafka", "Δelta-ø", "x".repeat(130).leak()];
+        let long = "x".repeat(130);
+        let words = ["", "a", "kafka", "Δelta-ø", &long];
         let text = if self.defaults { default } else { words[self.random.below(words.len())] };
         length(text.len(), compact, 2, out);
         out.extend(text.as_bytes());
