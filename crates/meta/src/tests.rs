@@ -338,3 +338,13 @@ fn readers_keep_their_image_while_a_hundred_thousand_partitions_change() {
     assert_eq!((epoch(&before), epoch(&image)), (LeaderEpoch(0), LeaderEpoch(1)));
     assert_eq!(image.topic_named("wide").unwrap().partition_count(), 100_000);
 }
+
+#[test]
+fn a_number_has_one_encoding() {
+    let mut bytes = vec![9, 0, 2, 0, 2];
+    let decode = |bytes: &[u8]| MetadataRecord::decode(bytes);
+    assert!(decode(&bytes).is_ok());
+    bytes[4] = 0x82;
+    bytes.push(0);
+    assert_eq!(decode(&bytes), Err(DecodeError::BadNumber("next producer id")));
+}
