@@ -1,1 +1,58 @@
-//! Skeleton.
+//! Configuration: one table of keys, and what the layers of a cluster set on them (D11).
+//!
+//! - K1 A key is described once, in `topic_keys` or `broker_keys`; parsing, checking, describing and typed
+//!   access all read that table.
+//! - K2 What is stored was checked on its way in. A stored value that no longer passes (a newer version wrote
+//!   it) is skipped, and the next layer speaks.
+//! - K3 An unknown key is an error with its nearest neighbour; a key without effect yet says so.
+//!
+//! Knows nothing of what the keys do, of files or of the environment: texts come in as arguments.
+
+mod broker;
+mod broker_keys;
+mod error;
+mod kafka_keys;
+mod key;
+mod layers;
+mod listener;
+mod settings;
+mod topic;
+mod topic_keys;
+
+pub use broker::BrokerConfig;
+pub use error::{ConfigError, Invalid};
+pub use key::{Check, Difference, Effect, Key, Kind, Scope, Synonym, Update};
+pub use layers::{Described, Layers, Overrides, SetAt, Source};
+pub use listener::{Listener, ListenerError};
+pub use settings::{Notice, PropertiesError, Settings};
+pub use topic::{
+    CleanupPolicy, Compression, Durability, ProduceValidation, TimestampType, TopicConfig, check_topic,
+};
+
+/// The keys a topic may set, in the order of their names.
+pub fn topic_keys() -> &'static [Key] {
+    topic_keys::KEYS
+}
+
+/// The keys a broker may set, in the order of their names.
+pub fn broker_keys() -> &'static [Key] {
+    broker_keys::KEYS
+}
+
+/// A topic's key by its name.
+pub fn topic_key(name: &str) -> Option<&'static Key> {
+    find(topic_keys::KEYS, name)
+}
+
+/// A broker's key by its name.
+pub fn broker_key(name: &str) -> Option<&'static Key> {
+    find(broker_keys::KEYS, name)
+}
+
+fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {
+    let place = keys.binary_search_by(|key| key.name.cmp(name)).ok()?;
+    keys.get(place)
+}
+
+#[cfg(test)]
+mod tests;
