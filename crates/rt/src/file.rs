@@ -8,7 +8,7 @@
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
-use crate::os;
+use crate::{os, sim};
 
 /// An open file; clones share one descriptor, which closes with the last of them.
 #[derive(Clone, Debug)]
@@ -17,6 +17,7 @@ pub struct File(pub(crate) Kind);
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     Os(Arc<os::File>),
+    Sim(Arc<sim::File>),
 }
 
 /// A range of an open file, kept open by the slice: what [`crate::Stream::send_file`] sends.
@@ -76,6 +77,7 @@ impl File {
     pub fn sync_data(&self) -> io::Result<()> {
         match &self.0 {
             Kind::Os(file) => file.sync_data(),
+            Kind::Sim(file) => file.sync(),
         }
         .map_err(|err| self.error("sync", err))
     }
@@ -84,6 +86,7 @@ impl File {
     pub fn sync_all(&self) -> io::Result<()> {
         match &self.0 {
             Kind::Os(file) => file.sync_all(),
+            Kind::Sim(file) => file.sync(),
         }
         .map_err(|err| self.error("sync", err))
     }
@@ -92,6 +95,7 @@ impl File {
     pub fn set_len(&self, len: u64) -> io::Result<()> {
         match &self.0 {
             Kind::Os(file) => file.set_len(len),
+            Kind::Sim(file) => file.set_len(len),
         }
         .map_err(|err| self.error("set the length of", err))
     }
@@ -100,6 +104,7 @@ impl File {
     pub fn file_len(&self) -> io::Result<u64> {
         match &self.0 {
             Kind::Os(file) => file.len(),
+            Kind::Sim(file) => file.len(),
         }
         .map_err(|err| self.error("ask the length of", err))
     }
@@ -107,6 +112,7 @@ impl File {
     fn read_some_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
         match &self.0 {
             Kind::Os(file) => file.read_at(buffer, position),
+            Kind::Sim(file) => file.read_at(buffer, position),
         }
         .map_err(|err| self.error("read", err))
     }
@@ -114,6 +120,7 @@ impl File {
     fn write_some_at(&self, slices: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
         match &self.0 {
             Kind::Os(file) => file.write_at(slices, position),
+            Kind::Sim(file) => file.write_at(slices, position),
         }
         .map_err(|err| self.error("write", err))
     }
@@ -121,6 +128,7 @@ impl File {
     fn error(&self, what: &str, err: io::Error) -> io::Error {
         let path = match &self.0 {
             Kind::Os(file) => file.path(),
+            Kind::Sim(file) => file.path(),
         };
         crate::fs::error(what, path, err)
     }

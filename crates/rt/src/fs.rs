@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::file::{self, File};
-use crate::os;
+use crate::{os, sim};
 
 /// The file system.
 #[derive(Clone)]
@@ -18,6 +18,7 @@ pub struct Fs(Kind);
 #[derive(Clone)]
 enum Kind {
     Os,
+    Sim(sim::Handle),
 }
 
 /// How to open a file.
@@ -49,6 +50,7 @@ pub struct FileLock(#[expect(dead_code, reason = "held for its Drop")] LockKind)
 #[derive(Debug)]
 enum LockKind {
     Os(#[expect(dead_code, reason = "the lock lives as long as this descriptor")] os::File),
+    Sim(#[expect(dead_code, reason = "its Drop gives the lock back")] sim::Lock),
 }
 
 impl Fs {
@@ -56,10 +58,15 @@ impl Fs {
         Fs(Kind::Os)
     }
 
+    pub(crate) fn sim(node: sim::Handle) -> Fs {
+        Fs(Kind::Sim(node))
+    }
+
     /// Opens a file.
     pub fn open(&self, path: &Path, how: Open) -> io::Result<File> {
         match &self.0 {
             Kind::Os => os::File::open(path, how).map(|file| File(file::Kind::Os(Arc::new(file)))),
+            Kind::Sim(node) => node.open(path, how).map(|file| File(file::Kind::Sim(Arc::new(file)))),
         }
         .map_err(|err| error("open", path, err))
     }
@@ -91,6 +98,7 @@ impl Fs {
     pub fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         match &self.0 {
             Kind::Os => os::rename(from, to),
+            Kind::Sim(node) => node.rename(from, to),
         }
         .map_err(|err| error(&format!("rename to {}", to.display()), from, err))
     }
@@ -99,6 +107,7 @@ impl Fs {
     pub fn remove_file(&self, path: &Path) -> io::Result<()> {
         match &self.0 {
             Kind::Os => os::remove_file(path),
+            Kind::Sim(node) => node.remove_file(path),
         }
         .map_err(|err| error("remove", path, err))
     }
@@ -107,6 +116,7 @@ impl Fs {
     pub fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
         match &self.0 {
             Kind::Os => os::remove_dir_all(path),
+            Kind::Sim(node) => node.remove_dir_all(path),
         }
         .map_err(|err| error("remove", path, err))
     }
@@ -115,6 +125,7 @@ impl Fs {
     pub fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         match &self.0 {
             Kind::Os => os::create_dir_all(path),
+            Kind::Sim(node) => node.create_dir_all(path),
         }
         .map_err(|err| error("create the directory", path, err))
     }
@@ -123,6 +134,7 @@ impl Fs {
     pub fn read_dir(&self, path: &Path) -> io::Result<Vec<Entry>> {
         let mut entries = match &self.0 {
             Kind::Os => os::read_dir(path),
+            Kind::Sim(node) => node.read_dir(path),
         }
         .map_err(|err| error("list", path, err))?;
         entries.sort();
@@ -133,6 +145,7 @@ impl Fs {
     pub fn sync_dir(&self, path: &Path) -> io::Result<()> {
         match &self.0 {
             Kind::Os => os::sync_dir(path),
+            Kind::Sim(node) => node.sync_dir(path),
         }
         .map_err(|err| error("sync the directory", path, err))
     }
@@ -141,6 +154,7 @@ impl Fs {
     pub fn exists(&self, path: &Path) -> io::Result<bool> {
         match &self.0 {
             Kind::Os => os::exists(path),
+            Kind::Sim(node) => node.exists(path),
         }
         .map_err(|err| error("look for", path, err))
     }
@@ -149,6 +163,7 @@ impl Fs {
     pub fn file_len(&self, path: &Path) -> io::Result<u64> {
         match &self.0 {
             Kind::Os => os::file_len(path),
+            Kind::Sim(node) => node.file_len(path),
         }
         .map_err(|err| error("ask the length of", path, err))
     }
@@ -157,6 +172,7 @@ impl Fs {
     pub fn lock_exclusive(&self, path: &Path) -> io::Result<FileLock> {
         match &self.0 {
             Kind::Os => os::lock_exclusive(path).map(|file| FileLock(LockKind::Os(file))),
+            Kind::Sim(node) => node.lock_exclusive(path).map(|lock| FileLock(LockKind::Sim(lock))),
         }
         .map_err(|err| error("lock", path, err))
     }
@@ -164,17 +180,18 @@ impl Fs {
     /// Makes durable everything on the file system that holds `file`: bytes, lengths and names of all its files.
     /// Errors are reported through descriptors opened before the failure, so keep one file open since start.
     pub fn sync_filesystem(&self, file: &File) -> io::Result<()> {
-        match &file.0 {
-            file::Kind::Os(os_file) => {
-                os_file.sync_filesystem().map_err(|err| error("sync the file system of", os_file.path(), err))
-            }
-        }
+        let (result, path) = match &file.0 {
+            file::Kind::Os(file) => (file.sync_filesystem(), file.path()),
+            file::Kind::Sim(file) => (file.sync_filesystem(), file.path()),
+        };
+        result.map_err(|err| error("sync the file system of", path, err))
     }
 
     /// Bytes that can still be written on the file system of `path`.
     pub fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         match &self.0 {
             Kind::Os => os::free_bytes(path),
+            Kind::Sim(node) => node.free_bytes(path),
         }
         .map_err(|err| error("ask the free space at", path, err))
     }

@@ -12,6 +12,7 @@ mod fs;
 mod instant;
 pub mod os;
 mod runtime;
+pub mod sim;
 mod socket;
 mod task;
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Fs, Instant, Listener, Stream, Task, os, socket, task};
+use crate::{Fs, Instant, Listener, Stream, Task, os, sim, socket, task};
 
 /// The door to the outside world: cheap to clone, given to everything that needs time, randomness, tasks, files or
 /// sockets. Behind it is the operating system or the simulator.
@@ -19,6 +19,7 @@ pub struct Rt {
 #[derive(Clone)]
 enum Kind {
     Os(Arc<os::Runtime>),
+    Sim(sim::Handle),
 }
 
 /// The time given to [`Rt::timeout`] passed before the future was done.
@@ -44,10 +45,15 @@ impl Rt {
         Rt { kind: Kind::Os(runtime), fs: Fs::os() }
     }
 
+    pub(crate) fn sim(node: sim::Handle) -> Rt {
+        Rt { fs: Fs::sim(node.clone()), kind: Kind::Sim(node) }
+    }
+
     /// The monotonic clock.
     pub fn now(&self) -> Instant {
         match &self.kind {
             Kind::Os(runtime) => runtime.now(),
+            Kind::Sim(node) => node.now(),
         }
     }
 
@@ -55,6 +61,7 @@ impl Rt {
     pub fn wall_clock_ms(&self) -> i64 {
         match &self.kind {
             Kind::Os(runtime) => runtime.wall_clock_ms(),
+            Kind::Sim(node) => node.wall_clock_ms(),
         }
     }
 
@@ -63,6 +70,7 @@ impl Rt {
         let mut bytes = [0; N];
         match &self.kind {
             Kind::Os(runtime) => runtime.fill_random(&mut bytes),
+            Kind::Sim(node) => node.fill_random(&mut bytes),
         }
         bytes
     }
@@ -73,14 +81,14 @@ impl Rt {
     }
 
     /// Starts a task on any thread. Dropping the handle lets the task run on.
+    /// The simulator's trace and its deadlock report call it `name`.
     pub fn spawn<F>(&self, name: &'static str, future: F) -> Task
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        // The system has no use for the name yet; the simulator's trace and its deadlock report print it.
-        let _ = name;
         match &self.kind {
             Kind::Os(runtime) => Task(task::Kind::Os(runtime.spawn(future))),
+            Kind::Sim(node) => Task(task::Kind::Sim(node.spawn(name, future))),
         }
     }
 
@@ -88,6 +96,7 @@ impl Rt {
     pub fn lanes(&self) -> usize {
         match &self.kind {
             Kind::Os(runtime) => runtime.lanes(),
+            Kind::Sim(node) => node.lanes(),
         }
     }
 
@@ -96,9 +105,9 @@ impl Rt {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let _ = name;
         match &self.kind {
             Kind::Os(runtime) => Task(task::Kind::Os(runtime.spawn_on_lane(lane, future))),
+            Kind::Sim(node) => Task(task::Kind::Sim(node.spawn(name, future))),
         }
     }
 
@@ -111,6 +120,7 @@ impl Rt {
     pub async fn sleep_until(&self, at: Instant) {
         match &self.kind {
             Kind::Os(runtime) => runtime.sleep_until(at).await,
+            Kind::Sim(node) => node.sleep_until(at).await,
         }
     }
 
@@ -135,6 +145,7 @@ impl Rt {
     {
         match &self.kind {
             Kind::Os(runtime) => runtime.blocking(work).await,
+            Kind::Sim(node) => node.blocking(work).await,
         }
     }
 
@@ -147,6 +158,7 @@ impl Rt {
     pub async fn listen(&self, address: SocketAddr) -> io::Result<Listener> {
         match &self.kind {
             Kind::Os(runtime) => Ok(Listener(socket::ListenerKind::Os(runtime.listen(address)?))),
+            Kind::Sim(node) => Ok(Listener(socket::ListenerKind::Sim(node.listen(address)?))),
         }
     }
 
@@ -154,6 +166,7 @@ impl Rt {
     pub async fn connect(&self, host: &str, port: u16) -> io::Result<Stream> {
         match &self.kind {
             Kind::Os(runtime) => Ok(Stream(socket::StreamKind::Os(runtime.connect(host, port).await?))),
+            Kind::Sim(node) => Ok(Stream(socket::StreamKind::Sim(node.connect(host, port).await?))),
         }
     }
 }

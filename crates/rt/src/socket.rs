@@ -11,13 +11,14 @@ use std::net::SocketAddr;
 use bytes::BytesMut;
 
 use crate::FileSlice;
-use crate::os;
+use crate::{os, sim};
 
 /// A listening socket.
 pub struct Listener(pub(crate) ListenerKind);
 
 pub(crate) enum ListenerKind {
     Os(os::Listener),
+    Sim(sim::Listener),
 }
 
 /// One TCP connection; dropping it closes it. Sends leave at once (TCP_NODELAY).
@@ -25,6 +26,7 @@ pub struct Stream(pub(crate) StreamKind);
 
 pub(crate) enum StreamKind {
     Os(os::Stream),
+    Sim(sim::Stream),
 }
 
 impl Listener {
@@ -33,6 +35,7 @@ impl Listener {
     pub async fn accept(&self) -> io::Result<Stream> {
         match &self.0 {
             ListenerKind::Os(listener) => Ok(Stream(StreamKind::Os(listener.accept().await?))),
+            ListenerKind::Sim(listener) => Ok(Stream(StreamKind::Sim(listener.accept().await?))),
         }
     }
 
@@ -40,6 +43,7 @@ impl Listener {
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         match &self.0 {
             ListenerKind::Os(listener) => listener.local_addr(),
+            ListenerKind::Sim(listener) => listener.local_addr(),
         }
     }
 }
@@ -49,6 +53,7 @@ impl Stream {
     pub async fn readable(&self) -> io::Result<()> {
         match &self.0 {
             StreamKind::Os(stream) => stream.readable().await,
+            StreamKind::Sim(stream) => stream.readable().await,
         }
     }
 
@@ -56,6 +61,7 @@ impl Stream {
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match &self.0 {
             StreamKind::Os(stream) => stream.read(buffer).await,
+            StreamKind::Sim(stream) => stream.read(buffer).await,
         }
     }
 
@@ -64,6 +70,7 @@ impl Stream {
     pub async fn read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize> {
         match &self.0 {
             StreamKind::Os(stream) => stream.read_buf(buffer).await,
+            StreamKind::Sim(stream) => stream.read_buf(buffer).await,
         }
     }
 
@@ -71,6 +78,7 @@ impl Stream {
     pub async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
         match &self.0 {
             StreamKind::Os(stream) => stream.write_all(bytes, os::More::No).await,
+            StreamKind::Sim(stream) => stream.write_all(bytes).await,
         }
     }
 
@@ -78,6 +86,7 @@ impl Stream {
     pub async fn write_all_more(&self, bytes: &[u8]) -> io::Result<()> {
         match &self.0 {
             StreamKind::Os(stream) => stream.write_all(bytes, os::More::Yes).await,
+            StreamKind::Sim(stream) => stream.write_all(bytes).await,
         }
     }
 
@@ -87,6 +96,7 @@ impl Stream {
     pub async fn send_file(&self, slice: &FileSlice) -> io::Result<()> {
         match &self.0 {
             StreamKind::Os(stream) => stream.send_file(slice).await,
+            StreamKind::Sim(stream) => stream.send_file(slice).await,
         }
     }
 
@@ -94,6 +104,7 @@ impl Stream {
     pub fn shutdown(&self) -> io::Result<()> {
         match &self.0 {
             StreamKind::Os(stream) => stream.shutdown(),
+            StreamKind::Sim(stream) => stream.shutdown(),
         }
     }
 
@@ -101,6 +112,7 @@ impl Stream {
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         match &self.0 {
             StreamKind::Os(stream) => stream.peer_addr(),
+            StreamKind::Sim(stream) => stream.peer_addr(),
         }
     }
 
@@ -108,6 +120,7 @@ impl Stream {
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         match &self.0 {
             StreamKind::Os(stream) => stream.local_addr(),
+            StreamKind::Sim(stream) => stream.local_addr(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A handle to a started task.
 
+use crate::sim;
+
 /// A started task. Dropping the handle lets the task run on.
 #[derive(Debug, Clone)]
 pub struct Task(pub(crate) Kind);
@@ -7,6 +9,7 @@ pub struct Task(pub(crate) Kind);
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
     Os(tokio::task::AbortHandle),
+    Sim(sim::Task),
 }
 
 impl Task {
@@ -14,6 +17,7 @@ impl Task {
     pub fn abort(&self) {
         match &self.0 {
             Kind::Os(handle) => handle.abort(),
+            Kind::Sim(task) => task.abort(),
         }
     }
 
@@ -21,6 +25,7 @@ impl Task {
     pub fn is_finished(&self) -> bool {
         match &self.0 {
             Kind::Os(handle) => handle.is_finished(),
+            Kind::Sim(task) => task.is_finished(),
         }
     }
 }

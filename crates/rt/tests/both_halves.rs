@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use rt::channel::{mpsc, oneshot};
+use rt::sim::Sim;
 use rt::{Elapsed, Entry, FileSlice, Open, Rt};
 
 /// Runs `body` on the operating system, in a temporary folder of its own.
@@ -21,10 +22,22 @@ fn on_the_system<F: Future<Output = ()>>(body: impl FnOnce(Rt, PathBuf) -> F) {
     .unwrap();
 }
 
+/// Runs `body` on one node of a simulation, for several seeds.
+fn simulated<F: Future<Output = ()>>(body: impl Fn(Rt, PathBuf) -> F) {
+    for seed in 0..20 {
+        let sim = Sim::new(seed);
+        let rt = sim.node("n1");
+        let root = PathBuf::from("/data");
+        rt.fs().create_dir_all(&root).unwrap();
+        sim.run(body(rt, root));
+    }
+}
+
 /// Declares one test per half for each body.
 macro_rules! both {
     ($($body:ident)*) => {
         mod system { $(#[test] fn $body() { super::on_the_system(super::$body) })* }
+        mod simulator { $(#[test] fn $body() { super::simulated(super::$body) })* }
     };
 }
 

@@ -114,7 +114,10 @@ impl Stream {
     }
 
     pub(crate) async fn send_file(&self, slice: &FileSlice) -> io::Result<()> {
-        let file::Kind::Os(file) = &slice.file.0;
+        let file = match &slice.file.0 {
+            file::Kind::Os(file) => file,
+            file::Kind::Sim(_) => return Err(io::ErrorKind::InvalidInput.into()),
+        };
         let mut position = slice.position;
         let mut rest = slice.len;
         while 0 < rest {

@@ -1,0 +1,125 @@
+//! Listeners and streams of a simulated node.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use bytes::BytesMut;
+
+use super::handle::Handle;
+use super::network::EndId;
+use super::world::World;
+use crate::FileSlice;
+
+/// How much of a file is read at a time while it is sent, bytes.
+const SEND_FILE_CHUNK: usize = 64 * 1024;
+
+pub(crate) struct Listener {
+    node: Handle,
+    address: SocketAddr,
+}
+
+pub(crate) struct Stream {
+    world: Arc<World>,
+    end: EndId,
+}
+
+impl Listener {
+    pub(super) fn new(node: Handle, address: SocketAddr) -> Listener {
+        Listener { node, address }
+    }
+
+    pub(crate) async fn accept(&self) -> io::Result<Stream> {
+        let node = &self.node;
+        let end = poll_fn(|context| node.world.lock().poll_accept(node.life, self.address, context.waker()))
+            .await?;
+        Ok(Stream::new(node.world.clone(), end))
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.node.check_alive().map(|()| self.address)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let wakers = self.node.world.lock().stop_listening(self.node.life, self.address);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Stream {
+    pub(super) fn new(world: Arc<World>, end: EndId) -> Stream {
+        Stream { world, end }
+    }
+
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        poll_fn(|context| self.world.lock().poll_readable(self.end, context.waker())).await
+    }
+
+    pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (count, wakers) =
+            poll_fn(|context| self.world.lock().poll_receive(self.end, buffer, context.waker())).await?;
+        wakers.into_iter().for_each(Waker::wake);
+        Ok(count)
+    }
+
+    pub(crate) async fn read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        let start = buffer.len();
+        let spare = (buffer.capacity() - start).max(64);
+        buffer.resize(start + spare, 0);
+        let result = self.read(&mut buffer[start..]).await;
+        buffer.truncate(start + result.as_ref().map_or(0, |count| *count));
+        result
+    }
+
+    pub(crate) async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let sent = poll_fn(|context| self.poll_write(rest, context.waker())).await?;
+            rest = &rest[sent..];
+        }
+        Ok(())
+    }
+
+    fn poll_write(&self, bytes: &[u8], waker: &Waker) -> Poll<io::Result<usize>> {
+        self.world.lock().poll_send(self.end, bytes, waker)
+    }
+
+    pub(crate) async fn send_file(&self, slice: &FileSlice) -> io::Result<()> {
+        let mut position = slice.position;
+        let mut rest = slice.len;
+        while 0 < rest {
+            let count = usize::try_from(rest).unwrap_or(usize::MAX).min(SEND_FILE_CHUNK);
+            let mut chunk = vec![0; count];
+            slice.file.read_exact_at(&mut chunk, position)?;
+            self.write_all(&chunk).await?;
+            let count = u64::try_from(count).expect("at most SEND_FILE_CHUNK");
+            position += count;
+            rest -= count;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn shutdown(&self) -> io::Result<()> {
+        self.world.lock().close_direction(self.end);
+        Ok(())
+    }
+
+    pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.world.lock().address(self.end, 1 - self.end.side)
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.world.lock().address(self.end, self.end.side)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let wakers = self.world.lock().drop_end(self.end);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
