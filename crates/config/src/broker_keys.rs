@@ -149,7 +149,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("offsets.topic.replication.factor", Short, "-1", MinusOneOrBetween(1, 32_767),
         "Copies of each partition of __consumer_offsets; read once, when it is made.")
         .kafka_has("3", AS_MANY_AS_THERE_ARE),
-    key("offsets.topic.segment.bytes", Int, "104857600", AtLeast(1),
+    key("offsets.topic.segment.bytes", Int, "104857600", AtLeast(1024 * 1024),
         "segment.bytes of __consumer_offsets; read once, when it is made."),
     default_of("ottla.durability", "ottla.durability"),
     default_of("ottla.produce.validation", "ottla.produce.validation"),

@@ -106,8 +106,6 @@ pub enum Effect {
 pub enum Update {
     /// Only by a restart.
     ReadOnly,
-    /// Broker by broker.
-    PerBroker,
     /// For one broker or for all.
     ClusterWide,
 }
@@ -272,7 +270,7 @@ impl Key {
 }
 
 /// The entries of a list, without the blanks around them; an empty text has none.
-pub(crate) fn list(value: &str) -> impl Iterator<Item = &str> {
+pub fn list(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|entry| !entry.is_empty())
 }
 

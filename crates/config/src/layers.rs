@@ -130,8 +130,8 @@ impl<'a> Layers<'a> {
         described
     }
 
-    /// The value in force of a topic key.
-    pub(crate) fn topic_value(&self, key: &'static Key, own: Option<&Overrides>) -> Cow<'a, str> {
+    /// The value in force of a topic key, in that key's unit.
+    pub fn topic_value(&self, key: &'static Key, own: Option<&Overrides>) -> Cow<'a, str> {
         match self.topic_words(key, own).first() {
             Some(word) => Cow::Owned(word.converted().into_owned()),
             None => Cow::Borrowed(key.default.unwrap_or_default()),

@@ -21,12 +21,13 @@ mod topic_keys;
 
 pub use broker::BrokerConfig;
 pub use error::{ConfigError, Invalid};
-pub use key::{Check, Difference, Effect, Key, Kind, Scope, Synonym, Update};
+pub use key::{Check, Difference, Effect, Key, Kind, Scope, Synonym, Update, list};
 pub use layers::{Described, Layers, Overrides, SetAt, Source};
 pub use listener::{Listener, ListenerError};
 pub use settings::{Notice, PropertiesError, Settings};
 pub use topic::{
-    CleanupPolicy, Compression, Durability, ProduceValidation, TimestampType, TopicConfig, check_topic,
+    CleanupPolicy, Compression, Durability, ProduceValidation, TimestampType, TopicConfig, check_broker,
+    check_topic,
 };
 
 /// The keys a topic may set, in the order of their names.

@@ -3,7 +3,7 @@
 use crate::error::{ConfigError, nearest};
 use crate::key::{Key, list};
 use crate::layers::{Layers, Overrides};
-use crate::{topic_key, topic_keys};
+use crate::{broker_key, broker_keys, topic_key, topic_keys};
 
 /// What happens to old records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,6 +247,15 @@ pub fn check_topic(own: &Overrides) -> Result<(), ConfigError> {
         return Err(ConfigError::TieredStorageDisabled);
     }
     Ok(())
+}
+
+/// Checks what somebody wants to set on a running broker; whether the key may change there is another matter.
+pub fn check_broker(name: &str, value: &str) -> Result<(), ConfigError> {
+    let Some(key) = broker_key(name) else {
+        let nearest = nearest(name, broker_keys());
+        return Err(ConfigError::UnknownBrokerKey { key: name.to_owned(), nearest });
+    };
+    check_value(key, value)
 }
 
 pub(crate) fn check_value(key: &Key, value: &str) -> Result<(), ConfigError> {
