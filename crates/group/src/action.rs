@@ -227,7 +227,7 @@ pub struct DescribedGroup {
     pub protocol_type: Arc<str>,
     /// The protocol of a stable group, or empty.
     pub protocol: Arc<str>,
-    /// Its members; their metadata and assignments only while the group is stable.
+    /// Its members.
     pub members: Vec<DescribedMember>,
 }
 
@@ -242,9 +242,9 @@ pub struct DescribedMember {
     pub client_id: Arc<str>,
     /// The address it joined from.
     pub client_host: Arc<str>,
-    /// What it wants under the protocol chosen.
+    /// What it wants under the protocol chosen, while the group is stable.
     pub metadata: Arc<[u8]>,
-    /// What the leader gave it.
+    /// What a leader gave it last.
     pub assignment: Arc<[u8]>,
 }
 

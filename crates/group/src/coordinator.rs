@@ -6,7 +6,7 @@
 //!
 //! Finds the group an event is for; the rules are in [`crate::group`] and its neighbours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{ErrorCode, TopicId, TopicName};
 
@@ -21,7 +21,7 @@ use crate::id::{GroupId, MemberId};
 use crate::record::{Record, RecordError};
 use crate::timers::{Timer, Timers};
 use crate::turn::Turn;
-use crate::{describe, join, offsets};
+use crate::{describe, join, leave, offsets};
 
 /// All groups of one partition of `__consumer_offsets`.
 ///
@@ -129,43 +129,47 @@ impl Step<'_> {
 
     fn on_sync(&mut self, ticket: Ticket, request: SyncRequest) {
         let incomplete = request.protocol_type.is_none() || request.protocol_name.is_none();
-        match self.groups.get_mut(&request.group_id) {
-            _ if request.group_id.is_empty() => self.turn.refuse_sync(ticket, ErrorCode::InvalidGroupId),
-            _ if request.requires_protocol && incomplete => {
-                self.turn.refuse_sync(ticket, ErrorCode::InconsistentGroupProtocol);
-            }
-            None => self.turn.refuse_sync(ticket, ErrorCode::UnknownMemberId),
-            Some(group) => group.on_sync(&mut self.turn, ticket, request),
+        if request.group_id.is_empty() {
+            self.turn.refuse_sync(ticket, ErrorCode::InvalidGroupId);
+        } else if request.requires_protocol && incomplete {
+            self.turn.refuse_sync(ticket, ErrorCode::InconsistentGroupProtocol);
+        } else if let Some(group) = self.groups.get_mut(&request.group_id) {
+            group.on_sync(&mut self.turn, ticket, request);
+        } else {
+            self.turn.refuse_sync(ticket, ErrorCode::UnknownMemberId);
         }
     }
 
     fn on_heartbeat(&mut self, ticket: Ticket, request: &HeartbeatRequest) {
-        let refuse = |error| Reply::Heartbeat(error);
-        match self.groups.get_mut(&request.group_id) {
-            _ if request.group_id.is_empty() => self.turn.reply(ticket, refuse(ErrorCode::InvalidGroupId)),
-            None => self.turn.reply(ticket, refuse(ErrorCode::UnknownMemberId)),
-            Some(group) => group.on_heartbeat(&mut self.turn, ticket, request),
+        if request.group_id.is_empty() {
+            self.turn.reply(ticket, Reply::Heartbeat(ErrorCode::InvalidGroupId));
+        } else if let Some(group) = self.groups.get_mut(&request.group_id) {
+            group.on_heartbeat(&mut self.turn, ticket, request);
+        } else {
+            self.turn.reply(ticket, Reply::Heartbeat(ErrorCode::UnknownMemberId));
         }
     }
 
     fn on_leave(&mut self, ticket: Ticket, request: LeaveRequest) {
-        let refuse = |error| Reply::Leave(LeaveReply { error, members: Vec::new() });
-        match self.groups.get_mut(&request.group_id) {
-            _ if request.group_id.is_empty() => self.turn.reply(ticket, refuse(ErrorCode::InvalidGroupId)),
-            None => self.turn.reply(ticket, refuse(ErrorCode::UnknownMemberId)),
-            Some(group) => group.on_leave(&mut self.turn, ticket, request),
+        if request.group_id.is_empty() {
+            let reply = LeaveReply { error: ErrorCode::InvalidGroupId, members: Vec::new() };
+            self.turn.reply(ticket, Reply::Leave(reply));
+        } else if let Some(group) = self.groups.get_mut(&request.group_id) {
+            group.on_leave(&mut self.turn, ticket, request);
+        } else {
+            self.turn.reply(ticket, Reply::Leave(leave::unknown_group(request)));
         }
     }
 
     fn on_commit(&mut self, ticket: Ticket, request: CommitRequest) {
         let id = request.group_id.clone();
-        let refused = match self.groups.contains_key(&id) {
+        // A group that only keeps offsets begins with its first commit.
+        let begins = request.generation < 0 || self.groups.contains_key(&id);
+        let refused = match (begins, request.knows_group_id_not_found) {
             _ if !join::is_storable(&id) => Some(ErrorCode::InvalidGroupId),
-            true => None,
-            // A group that only keeps offsets begins with its first commit.
-            false if request.generation < 0 => None,
-            false if request.knows_group_id_not_found => Some(ErrorCode::GroupIdNotFound),
-            false => Some(ErrorCode::IllegalGeneration),
+            (true, _) => None,
+            (false, true) => Some(ErrorCode::GroupIdNotFound),
+            (false, false) => Some(ErrorCode::IllegalGeneration),
         };
         if let Some(error) = refused {
             let topics = offsets::all_partitions(&request.topics, error);
@@ -188,12 +192,14 @@ impl Step<'_> {
     fn on_delete_offsets(&mut self, ticket: Ticket, request: DeleteOffsetsRequest) {
         let refuse = |error| Reply::DeleteOffsets(DeleteOffsetsReply { error, topics: Vec::new() });
         let id = request.group_id.clone();
-        match self.groups.get_mut(&id) {
-            _ if id.is_empty() => self.turn.reply(ticket, refuse(ErrorCode::InvalidGroupId)),
-            None => self.turn.reply(ticket, refuse(ErrorCode::GroupIdNotFound)),
-            Some(group) => group.on_delete_offsets(&mut self.turn, ticket, request),
+        if id.is_empty() {
+            self.turn.reply(ticket, refuse(ErrorCode::InvalidGroupId));
+        } else if let Some(group) = self.groups.get_mut(&id) {
+            group.on_delete_offsets(&mut self.turn, ticket, request);
+            self.remove_if_gone(&id);
+        } else {
+            self.turn.reply(ticket, refuse(ErrorCode::GroupIdNotFound));
         }
-        self.remove_if_gone(&id);
     }
 
     fn on_describe(&mut self, ticket: Ticket, request: DescribeRequest) {
@@ -210,8 +216,12 @@ impl Step<'_> {
     }
 
     fn on_delete(&mut self, ticket: Ticket, ids: Vec<GroupId>) {
-        let mut reply = Vec::with_capacity(ids.len());
+        let mut reply: Vec<(GroupId, ErrorCode)> = Vec::with_capacity(ids.len());
+        let mut seen = BTreeSet::new();
         for id in ids {
+            if !seen.insert(id.clone()) {
+                continue;
+            }
             let error = match self.groups.get_mut(&id) {
                 Some(group) => group.delete(&mut self.turn),
                 None => ErrorCode::GroupIdNotFound,

@@ -39,20 +39,19 @@ impl ListRequest {
 impl Group {
     /// DescribeGroups' answer for this group.
     pub fn describe(&self) -> DescribedGroup {
-        let stored = match self.phase {
-            Phase::Stable { .. } => self.stored(),
-            Phase::Empty | Phase::Joining { .. } | Phase::Syncing { .. } => None,
-        };
+        let stable = matches!(self.phase, Phase::Stable { .. });
+        let protocol = self.protocol.clone().filter(|_| stable).unwrap_or_else(|| Arc::from(""));
         let nothing: Arc<[u8]> = Arc::from([]);
         let members = self.members.iter().map(|member| {
-            let shown = stored.and_then(|stored| stored.members.get(&member.id));
+            // During a rebalance members go by what they were given last.
+            let stored = self.stored().and_then(|stored| stored.members.get(&member.id));
             DescribedMember {
                 member_id: member.id.clone(),
                 group_instance_id: member.instance_id.clone(),
                 client_id: member.client_id.clone(),
                 client_host: member.client_host.clone(),
-                metadata: shown.map_or_else(|| nothing.clone(), |shown| shown.subscription.clone()),
-                assignment: shown.map_or_else(|| nothing.clone(), |shown| shown.assignment.clone()),
+                metadata: if stable { member.metadata(&protocol) } else { nothing.clone() },
+                assignment: stored.map_or_else(|| nothing.clone(), |stored| stored.assignment.clone()),
             }
         });
         DescribedGroup {
@@ -61,8 +60,8 @@ impl Group {
             error_message: None,
             state: self.state(),
             protocol_type: self.protocol_type.clone().unwrap_or_else(|| Arc::from("")),
-            protocol: stored.and_then(|stored| stored.protocol.clone()).unwrap_or_else(|| Arc::from("")),
             members: members.collect(),
+            protocol,
         }
     }
 

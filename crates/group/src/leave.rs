@@ -7,6 +7,17 @@ use crate::event::{LeaveRequest, LeavingMember, Ticket};
 use crate::group::{Group, Phase};
 use crate::turn::Turn;
 
+/// LeaveGroup's answer for a group that does not exist: nobody in it is known.
+pub(crate) fn unknown_group(request: LeaveRequest) -> LeaveReply {
+    let unknown = |LeavingMember { member_id, group_instance_id }| LeftMember {
+        member_id,
+        group_instance_id,
+        error: ErrorCode::UnknownMemberId,
+    };
+    let members = request.members.into_iter().map(unknown).collect();
+    LeaveReply { error: ErrorCode::None, members }
+}
+
 impl Group {
     /// LeaveGroup to a group that exists. One rebalance follows, however many leave.
     pub fn on_leave(&mut self, turn: &mut Turn<'_>, ticket: Ticket, request: LeaveRequest) {
