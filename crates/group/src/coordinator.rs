@@ -19,6 +19,8 @@ use crate::event::{
 use crate::group::Group;
 use crate::id::{GroupId, MemberId};
 use crate::record::{Record, RecordError};
+#[cfg(test)]
+use crate::stored::{Generation, Offsets};
 use crate::timers::{Timer, Timers};
 use crate::turn::Turn;
 use crate::{describe, join, leave, offsets};
@@ -46,8 +48,7 @@ impl Coordinator {
     /// Records of other group protocols are passed over. On an error nothing has changed.
     pub fn replay(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), RecordError> {
         let Some(record) = Record::decode(key, value)? else { return Ok(()) };
-        let (Record::Offset { group: id, .. } | Record::Group { group: id, .. }) = &record;
-        let id = id.clone();
+        let id = record.group().clone();
         let group = self.groups.entry(id.clone()).or_insert_with(|| Group::new(id.clone()));
         group.apply(record);
         if group.is_gone() {
@@ -110,21 +111,13 @@ impl Step<'_> {
             self.turn.refuse_join(ticket, error, request.member_id);
             return;
         }
-        if !self.groups.contains_key(&id) {
-            if !request.member_id.is_empty() {
-                self.turn.refuse_join(ticket, ErrorCode::UnknownMemberId, request.member_id);
-                return;
-            }
-            // The group is in the log before anybody hears of it, so that it can be deleted and expire there too.
-            let mut group = Group::new(id.clone());
-            group.state_since_ms = Some(self.turn.now.wall);
-            let record = group.to_record(&BTreeMap::new());
-            group.append(&mut self.turn, vec![record]);
-            self.groups.insert(id.clone(), group);
+        if !self.groups.contains_key(&id) && !request.member_id.is_empty() {
+            self.turn.refuse_join(ticket, ErrorCode::UnknownMemberId, request.member_id);
+            return;
         }
-        if let Some(group) = self.groups.get_mut(&id) {
-            group.on_join(&mut self.turn, ticket, request);
-        }
+        let group = self.groups.entry(id.clone()).or_insert_with(|| Group::new(id));
+        group.begin(&mut self.turn);
+        group.on_join(&mut self.turn, ticket, request);
     }
 
     fn on_sync(&mut self, ticket: Ticket, request: SyncRequest) {
@@ -273,5 +266,24 @@ impl Step<'_> {
         if self.groups.get(id).is_some_and(Group::is_gone) {
             self.groups.remove(id);
         }
+    }
+}
+
+#[cfg(test)]
+impl Coordinator {
+    /// What the log says, for comparison with a replay of it.
+    pub(crate) fn persistent(&self) -> BTreeMap<GroupId, (Option<Generation>, Offsets)> {
+        let one = |(id, group): (&GroupId, &Group)| {
+            (id.clone(), (group.stored().cloned(), group.offsets().clone()))
+        };
+        self.groups.iter().map(one).collect()
+    }
+
+    /// Checks what the module docs of `group`, `members` and `timers` promise.
+    pub(crate) fn assert_invariants(&self) {
+        for group in self.groups.values() {
+            group.assert_invariants();
+        }
+        self.timers.assert_invariants();
     }
 }

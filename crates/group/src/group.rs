@@ -142,6 +142,15 @@ impl Group {
         }
     }
 
+    /// Makes sure the log knows the group before anybody joins it (G4): its offsets may go while members are there.
+    pub fn begin(&mut self, turn: &mut Turn<'_>) {
+        if self.stored.is_none() {
+            self.state_since_ms = Some(turn.now.wall);
+            let record = self.to_record(&BTreeMap::new());
+            self.append(turn, vec![record]);
+        }
+    }
+
     /// Takes up the stored generation after all records have been replayed.
     pub fn restore(&mut self, turn: &mut Turn<'_>) {
         let Some(stored) = self.stored.clone() else { return };
@@ -270,4 +279,25 @@ pub(crate) fn fits(turn: &Turn<'_>, records: &[Record]) -> bool {
 
 fn record_bytes(record: &GroupRecord) -> usize {
     RECORD_OVERHEAD_BYTES + record.key.len() + record.value.as_ref().map_or(0, Vec::len)
+}
+
+#[cfg(test)]
+impl Group {
+    /// G1 is what the tests' replays compare.
+    pub(crate) fn assert_invariants(&self) {
+        self.members.assert_invariants();
+        let waiting = |member: &Member| member.join.is_some();
+        match &self.phase {
+            Phase::Empty => assert!(self.members.is_empty(), "G3"),
+            Phase::Joining { .. } => assert!(self.members.iter().all(|member| member.sync.is_none())),
+            Phase::Syncing { .. } => assert!(!self.members.iter().any(waiting), "G3"),
+            Phase::Stable { .. } => {
+                assert!(!self.members.iter().any(waiting), "G3");
+                let stored = self.stored.as_ref().expect("G2");
+                assert_eq!(stored.number, self.generation, "G2");
+                assert!(stored.members.keys().eq(self.members.ids().iter()), "G2");
+            }
+        }
+        assert!(!self.is_gone(), "G4");
+    }
 }

@@ -27,6 +27,8 @@ pub mod record;
 mod stored;
 mod subscription;
 mod sync;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod turn;
 

@@ -253,3 +253,24 @@ impl Members {
         true
     }
 }
+
+#[cfg(test)]
+impl Members {
+    pub(crate) fn assert_invariants(&self) {
+        assert_eq!(self.joining, self.by_id.values().filter(|member| member.join.is_some()).count(), "M1");
+        let mut votes: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        for protocol in self.by_id.values().flat_map(|member| &member.protocols) {
+            *votes.entry(protocol.name.clone()).or_default() += 1;
+        }
+        assert_eq!(votes, self.votes, "M2");
+        assert!(self.is_empty() || self.votes.values().any(|&count| count == self.len()), "M2");
+        assert_eq!(self.leader.is_some(), !self.is_empty(), "M3");
+        assert!(self.leader.as_ref().is_none_or(|leader| self.by_id.contains_key(leader)), "M3");
+        for (instance, id) in &self.static_ids {
+            assert_eq!(self.by_id[id].instance_id.as_ref(), Some(instance), "M4");
+        }
+        let statics = self.by_id.values().filter(|member| member.instance_id.is_some()).count();
+        assert_eq!(self.static_ids.len(), statics, "M4");
+        assert_eq!(self.bytes, self.by_id.values().map(Member::bytes).sum::<usize>(), "M5");
+    }
+}

@@ -60,6 +60,14 @@ impl Timers {
 }
 
 #[cfg(test)]
+impl Timers {
+    pub(crate) fn assert_invariants(&self) {
+        let pairs = self.deadlines.iter().map(|(timer, &deadline)| (deadline, timer.clone()));
+        assert_eq!(pairs.collect::<BTreeSet<_>>(), self.by_deadline, "T1");
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

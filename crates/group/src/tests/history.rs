@@ -1,0 +1,423 @@
+//! Random histories: clients, crashes and time in any order, and what must hold whatever they do.
+//!
+//! Clients behave as real ones may at their worst: they repeat, forget, come back under old names and late. The driver
+//! holds durable replies back until the log is flushed; a crash loses what is not, and its replies with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName, Uuid};
+use proptest::prelude::*;
+
+use crate::record::Record;
+use crate::{
+    Action, Barrier, CommitPartition, CommitRequest, CommitTopic, Coordinator, DescribeRequest, Event,
+    FetchRequest, GroupConfig, GroupId, GroupRecord, HeartbeatRequest, InstanceId, JoinReply, JoinRequest,
+    LeaveRequest, LeavingMember, MemberId, NowMs, Protocol, Reply, SyncReply, SyncRequest, Ticket,
+};
+
+/// What a client remembers of its group.
+#[derive(Clone, Debug)]
+struct Client {
+    group: GroupId,
+    instance: Option<InstanceId>,
+    member_id: MemberId,
+    before: MemberId,
+    generation: i32,
+    protocol: Option<Arc<str>>,
+    members: Vec<MemberId>,
+}
+
+/// A request that has not been answered.
+#[derive(Clone, Debug)]
+struct Pending {
+    client: usize,
+    member_id: MemberId,
+    generation: i32,
+}
+
+struct World {
+    config: GroupConfig,
+    coordinator: Coordinator,
+    clients: Vec<Client>,
+    now: NowMs,
+    log: Vec<GroupRecord>,
+    durable: usize,
+    /// Replies that wait for the log to be durable up to a length.
+    held: Vec<(usize, Ticket, Reply)>,
+    pending: BTreeMap<Ticket, Pending>,
+    tickets: u64,
+    /// The SyncGroup whose assignments members of a generation were shown.
+    shown: BTreeMap<(GroupId, i32), String>,
+    /// Groups whose tombstone is not durable: what was shown of them is of a group before.
+    buried: BTreeSet<GroupId>,
+    /// Names of static members that were shown to be replaced: for good, or until a crash forgets the rebalance in
+    /// which they were, before it had an assignment.
+    fenced: BTreeMap<(GroupId, MemberId), Barrier>,
+}
+
+impl World {
+    fn new() -> World {
+        let client = |number: usize| Client {
+            group: GroupId::from(if number % 7 == 6 { "h" } else { "g" }),
+            instance: [None, None, None, Some("i0"), Some("i1"), Some("i1"), None][number % 7]
+                .map(InstanceId::from),
+            member_id: MemberId::from(""),
+            before: MemberId::from(""),
+            generation: -1,
+            protocol: None,
+            members: Vec::new(),
+        };
+        let config = GroupConfig { members_max: 4, offsets_retention_ms: 120_000, ..GroupConfig::default() };
+        let mut world = World {
+            coordinator: Coordinator::new(config.clone()),
+            config,
+            clients: (0..7).map(client).collect(),
+            now: NowMs { monotonic: 0, wall: 1_000_000 },
+            log: Vec::new(),
+            durable: 0,
+            held: Vec::new(),
+            pending: BTreeMap::new(),
+            tickets: 0,
+            shown: BTreeMap::new(),
+            buried: BTreeSet::new(),
+            fenced: BTreeMap::new(),
+        };
+        world.step(Event::Loaded);
+        world
+    }
+
+    fn ticket(&mut self, client: usize) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        let Client { member_id, generation, .. } = self.clients[client].clone();
+        self.pending.insert(ticket, Pending { client, member_id, generation });
+        ticket
+    }
+
+    /// One step of a client, of time or of the disk, drawn as three bytes.
+    fn act(&mut self, kind: u8, who: u8, what: u8) {
+        let client = usize::from(who) % self.clients.len();
+        match kind % 16 {
+            0..=3 => self.join(client, what),
+            4..=6 => self.sync(client),
+            7 => self.heartbeat(client),
+            8 => self.commit(client, what),
+            9 => self.leave(client, what),
+            10 => self.wait(u64::from(what) * 7),
+            11 => self.wait(u64::from(what) * 150),
+            12 => self.look(client, what),
+            13 => self.flush(),
+            14 if what.is_multiple_of(4) => self.crash(),
+            14 => self.flush(),
+            _ if what.is_multiple_of(8) => self.delete(client, what),
+            _ => self.wait(3_000),
+        }
+    }
+
+    fn join(&mut self, client: usize, what: u8) {
+        let ticket = self.ticket(client);
+        let Client { group, instance, member_id, before, .. } = self.clients[client].clone();
+        let names: &[&str] =
+            [&["range", "rr"][..], &["rr", "range"], &["range"], &["x"]][usize::from(what % 16) / 5];
+        let member_id = match what / 16 {
+            0 | 1 => MemberId::from(""),
+            2 => before,
+            _ => member_id,
+        };
+        let wants: Arc<[u8]> = Arc::from([what / 128]);
+        let protocols = names.iter().map(|&name| Protocol { name: Arc::from(name), metadata: wants.clone() });
+        let mut random = [0; 16];
+        random[8..].copy_from_slice(&ticket.0.to_be_bytes());
+        let request = JoinRequest {
+            group_id: group,
+            member_id,
+            group_instance_id: instance,
+            client_id: Arc::from(format!("c{client}")),
+            client_host: Arc::from("/h"),
+            session_timeout_ms: 6_000 + i32::from(what),
+            rebalance_timeout_ms: 9_000 - i32::from(what),
+            protocol_type: Arc::from("consumer"),
+            protocols: protocols.collect(),
+            requires_known_member_id: what & 1 == 0,
+            supports_skip_assignment: what & 2 == 0,
+            random,
+        };
+        self.step(Event::Join(ticket, request));
+    }
+
+    fn sync(&mut self, client: usize) {
+        let ticket = self.ticket(client);
+        let Client { group, instance, member_id, generation, protocol, members, .. } =
+            self.clients[client].clone();
+        let token = |member: MemberId| {
+            let token = format!("{}:{member}", ticket.0);
+            (member, Arc::from(token.as_bytes()))
+        };
+        let request = SyncRequest {
+            group_id: group,
+            generation,
+            member_id,
+            group_instance_id: instance,
+            protocol_type: Some(Arc::from("consumer")),
+            protocol_name: protocol,
+            requires_protocol: false,
+            assignments: members.into_iter().map(token).collect(),
+        };
+        self.step(Event::Sync(ticket, request));
+    }
+
+    fn heartbeat(&mut self, client: usize) {
+        let ticket = self.ticket(client);
+        let Client { group, instance, member_id, generation, .. } = self.clients[client].clone();
+        let request =
+            HeartbeatRequest { group_id: group, generation, member_id, group_instance_id: instance };
+        self.step(Event::Heartbeat(ticket, request));
+    }
+
+    fn commit(&mut self, client: usize, what: u8) {
+        let ticket = self.ticket(client);
+        let Client { group, instance, member_id, before, generation, .. } = self.clients[client].clone();
+        let member_id = if what.is_multiple_of(4) { before } else { member_id };
+        if let Some(pending) = self.pending.get_mut(&ticket) {
+            pending.member_id = member_id.clone();
+        }
+        let partition = CommitPartition {
+            partition: PartitionIndex(i32::from(what % 3)),
+            offset: Offset(i64::from(what)),
+            leader_epoch: LeaderEpoch::NONE,
+            metadata: None,
+        };
+        let topic = CommitTopic { name: topic(), topic_id: None, partitions: vec![partition] };
+        let request = CommitRequest {
+            group_id: group,
+            generation,
+            member_id,
+            group_instance_id: instance,
+            retention_time_ms: what.is_multiple_of(5).then_some(i64::from(what) * 1000),
+            knows_group_id_not_found: true,
+            topics: vec![topic],
+        };
+        self.step(Event::CommitOffsets(ticket, request));
+    }
+
+    fn leave(&mut self, client: usize, what: u8) {
+        let ticket = self.ticket(client);
+        let Client { group, instance, member_id, .. } = self.clients[client].clone();
+        let by_instance = what.is_multiple_of(3) && instance.is_some();
+        let member_id = if by_instance { MemberId::from("") } else { member_id };
+        let members = vec![LeavingMember { member_id, group_instance_id: instance }];
+        self.step(Event::Leave(ticket, LeaveRequest { group_id: group, members }));
+    }
+
+    fn look(&mut self, client: usize, what: u8) {
+        let ticket = self.ticket(client);
+        let group_id = self.clients[client].group.clone();
+        if what.is_multiple_of(2) {
+            self.step(Event::FetchOffsets(ticket, FetchRequest { group_id, topics: None }));
+        } else {
+            let request = DescribeRequest { group_ids: vec![group_id], knows_group_id_not_found: true };
+            self.step(Event::Describe(ticket, request));
+        }
+    }
+
+    fn delete(&mut self, client: usize, what: u8) {
+        if what.is_multiple_of(16) {
+            self.step(Event::TopicDeleted(topic(), TopicId(Uuid::ZERO)));
+        } else {
+            let ticket = self.ticket(client);
+            self.step(Event::Delete(ticket, vec![self.clients[client].group.clone()]));
+        }
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.now.monotonic += ms;
+        self.now.wall += i64::try_from(ms).unwrap();
+        if self.coordinator.next_deadline().is_some_and(|deadline| deadline <= self.now.monotonic) {
+            self.step(Event::Tick);
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        let actions = self.coordinator.step(self.now, event);
+        for action in actions {
+            match action {
+                Action::Append(records) => {
+                    self.buried.extend(records.iter().filter_map(buried_group));
+                    self.log.extend(records);
+                }
+                Action::Reply { ticket, reply, after: Barrier::Now } => {
+                    self.check_commit(ticket, &reply);
+                    self.answer(ticket, &reply, Barrier::Now);
+                }
+                Action::Reply { ticket, reply, after: Barrier::Durable } => {
+                    self.check_commit(ticket, &reply);
+                    self.held.push((self.log.len(), ticket, reply));
+                }
+            }
+        }
+        self.coordinator.assert_invariants();
+    }
+
+    /// The disk has everything: replies go out, in order.
+    fn flush(&mut self) {
+        for (length, ticket, reply) in std::mem::take(&mut self.held) {
+            self.durable_to(length);
+            self.answer(ticket, &reply, Barrier::Durable);
+        }
+        self.durable_to(self.log.len());
+    }
+
+    fn durable_to(&mut self, length: usize) {
+        for group in self.log[self.durable..length].iter().filter_map(buried_group) {
+            // A group that is gone counts its generations from the start when it comes back.
+            self.shown.retain(|(shown, _), _| *shown != group);
+            self.buried.remove(&group);
+        }
+        self.durable = length;
+    }
+
+    /// Power fails: what the disk does not have is gone, and so is every request.
+    fn crash(&mut self) {
+        self.check_replay();
+        self.log.truncate(self.durable);
+        self.held.clear();
+        self.pending.clear();
+        self.buried.clear();
+        self.fenced.retain(|_, after| *after == Barrier::Durable);
+        self.coordinator = self.replayed();
+        self.step(Event::Loaded);
+    }
+
+    fn replayed(&self) -> Coordinator {
+        let mut coordinator = Coordinator::new(self.config.clone());
+        for GroupRecord { key, value } in &self.log {
+            coordinator.replay(key, value.as_deref()).unwrap();
+        }
+        coordinator
+    }
+
+    fn check_replay(&self) {
+        assert_eq!(self.replayed().persistent(), self.coordinator.persistent());
+    }
+
+    fn answer(&mut self, ticket: Ticket, reply: &Reply, after: Barrier) {
+        let asked = self.pending.remove(&ticket).expect("a request is answered once");
+        match reply {
+            Reply::Join(reply) => self.on_joined(&asked, reply, after),
+            Reply::Sync(reply) => self.check_sync(&asked, reply),
+            Reply::Heartbeat(_)
+            | Reply::Leave(_)
+            | Reply::CommitOffsets(_)
+            | Reply::FetchOffsets(_)
+            | Reply::DeleteOffsets(_)
+            | Reply::Describe(_)
+            | Reply::List(_)
+            | Reply::Delete(_) => {}
+        }
+    }
+
+    fn on_joined(&mut self, asked: &Pending, reply: &JoinReply, after: Barrier) {
+        let client = &mut self.clients[asked.client];
+        match reply.error {
+            ErrorCode::None => {
+                if client.member_id != reply.member_id {
+                    client.before = std::mem::replace(&mut client.member_id, reply.member_id.clone());
+                }
+                client.generation = reply.generation;
+                client.protocol = reply.protocol_name.clone();
+                client.members = reply.members.iter().map(|member| member.member_id.clone()).collect();
+                if let Some(instance) = client.instance.clone() {
+                    let (group, current) = (client.group.clone(), reply.member_id.clone());
+                    self.fence_others(&group, &instance, &current, after);
+                }
+            }
+            ErrorCode::MemberIdRequired => client.member_id = reply.member_id.clone(),
+            ErrorCode::UnknownMemberId => client.member_id = MemberId::from(""),
+            _ => {}
+        }
+    }
+
+    /// The other clients of this instance are zombies now.
+    fn fence_others(&mut self, group: &GroupId, instance: &InstanceId, current: &MemberId, after: Barrier) {
+        for client in &self.clients {
+            if client.instance.as_ref() == Some(instance) {
+                let old = [&client.member_id, &client.before]
+                    .into_iter()
+                    .filter(|id| *id != current && !id.is_empty());
+                self.fenced.extend(old.map(|id| ((group.clone(), id.clone()), after)));
+            }
+        }
+    }
+
+    /// I8: in a generation everybody is shown the assignment of one SyncGroup, and each its own part of it.
+    fn check_sync(&mut self, asked: &Pending, reply: &SyncReply) {
+        if reply.error != ErrorCode::None {
+            return;
+        }
+        let client = &self.clients[asked.client];
+        let text = std::str::from_utf8(&reply.assignment).unwrap();
+        let (event, owner) = text.split_once(':').expect("the leader assigned to everybody");
+        match &client.instance {
+            Some(instance) => {
+                assert!(owner.starts_with(&format!("{instance}-")), "{instance} was given {text}")
+            }
+            None => assert_eq!(owner, asked.member_id.as_str()),
+        }
+        let key = (client.group.clone(), asked.generation);
+        let shown = self.shown.entry(key.clone()).or_insert_with(|| event.to_owned());
+        assert_eq!(shown, event, "two assignments in generation {key:?}");
+    }
+
+    /// I8: only an owner commits: nobody under a fenced name, nor after a later assignment was shown.
+    fn check_commit(&self, ticket: Ticket, reply: &Reply) {
+        let Reply::CommitOffsets(topics) = reply else { return };
+        let asked = &self.pending[&ticket];
+        if topics[0].partitions[0].1 != ErrorCode::None || asked.generation < 0 {
+            return;
+        }
+        let group = self.clients[asked.client].group.clone();
+        assert!(!self.fenced.contains_key(&(group.clone(), asked.member_id.clone())), "{asked:?} is fenced");
+        if self.buried.contains(&group) {
+            return;
+        }
+        let newest = self.shown.range((group.clone(), 0)..=(group, i32::MAX)).next_back();
+        assert!(newest.is_none_or(|((_, newest), _)| *newest <= asked.generation), "{asked:?} is late");
+    }
+
+    /// Long after the last request every one has been answered.
+    fn end(&mut self) {
+        for _ in 0..200 {
+            self.wait(3_000);
+        }
+        self.flush();
+        self.check_replay();
+        assert!(self.pending.is_empty(), "never answered: {:?}", self.pending);
+    }
+}
+
+fn buried_group(record: &GroupRecord) -> Option<GroupId> {
+    match Record::decode(&record.key, record.value.as_deref()) {
+        Ok(Some(Record::Group { group, value: None })) => Some(group),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+fn topic() -> TopicName {
+    TopicName::parse("t").unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_partition_has_one_owner_in_a_generation_whatever_happens(
+        steps in proptest::collection::vec((any::<u8>(), any::<u8>(), any::<u8>()), 1..150)
+    ) {
+        let mut world = World::new();
+        for (kind, who, what) in steps {
+            world.act(kind, who, what);
+        }
+        world.end();
+    }
+}

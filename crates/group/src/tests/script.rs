@@ -1,0 +1,212 @@
+//! Runs the scripts in the folder beside: blocks of commands, `----`, and what could be observed.
+//!
+//! A request gets the next ticket: `t1`, `t2`, … Its reply reads `t1: …`, with `(durable)` when it has to wait for the
+//! log. `wait` passes ms the way a driver does, ticking at each deadline; `restart` replays the log into a new
+//! coordinator. `OTTLA_BLESS=1` writes what happened into the files.
+
+use std::path::{Path, PathBuf};
+
+use model::TopicName;
+
+use super::command::{self, Words};
+use super::print;
+use crate::{Action, Coordinator, Event, GroupConfig, GroupRecord, NowMs, Ticket};
+
+macro_rules! scripts {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() { check(concat!(stringify!($name), ".txt")); })*
+
+        /// A script that nobody runs proves nothing.
+        #[test]
+        fn every_script_is_run() {
+            let mut listed = vec![$(concat!(stringify!($name), ".txt").to_owned()),*];
+            listed.sort();
+            assert_eq!(names(&folder()), listed);
+        }
+    };
+}
+
+scripts! {
+    a_new_member_is_given_its_name_first
+    a_static_member_needs_no_name_first
+    the_first_rebalance_waits_for_more_members
+    an_assignment_is_answered_when_the_log_has_it
+    all_members_vote_for_a_protocol_they_share
+    joins_that_cannot_be_are_refused
+    a_rejoin_that_changes_nothing_gets_the_current_generation
+    a_repeated_request_takes_the_place_of_the_one_before
+    members_that_miss_the_join_phase_are_out
+    static_members_that_miss_the_join_phase_stay_until_their_session_ends
+    when_only_silent_static_members_are_left_their_sessions_decide
+    members_that_do_not_sync_are_out
+    a_member_that_is_silent_is_out_when_its_session_ends
+    waiting_for_the_leader_counts_as_being_alive
+    a_new_member_waits_for_its_first_generation_only_so_long
+    heartbeats_say_that_a_rebalance_is_on
+    a_sync_has_to_agree_with_the_generation
+    a_static_member_comes_back_without_a_rebalance
+    a_static_member_that_comes_back_during_a_rebalance_joins_it
+    a_static_member_that_changes_the_protocol_starts_a_rebalance
+    members_leave
+    who_waits_is_answered_when_it_leaves
+    a_full_group_takes_no_more_members
+    a_group_that_is_too_large_after_a_restart_turns_the_last_away
+    members_of_a_stable_group_go_on_after_a_restart
+    an_offset_is_committed_by_a_member_of_the_generation
+    notes_have_a_length_and_offsets_may_have_a_time_of_their_own
+    what_is_not_committed_is_minus_one
+    groups_are_described_and_listed
+    empty_groups_can_be_deleted
+    offsets_can_be_deleted_unless_members_want_the_topic
+    offsets_go_with_their_topic
+    offsets_expire
+    a_group_without_anything_goes
+    what_does_not_fit_the_log_is_refused
+}
+
+/// When scripts begin, so that no time is mistaken for the other clock's.
+const START: NowMs = NowMs { monotonic: 1_000, wall: 500_000 };
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/scripts")
+}
+
+#[allow(clippy::disallowed_methods, reason = "a test's own data is nothing for the simulator")]
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Runs one script and compares all of it, so that a difference shows in its place.
+#[track_caller]
+#[allow(clippy::disallowed_methods, reason = "a test's own data is nothing for the simulator")]
+fn check(name: &str) {
+    let path = folder().join(name);
+    let script = std::fs::read_to_string(&path).unwrap();
+    let happened = run(&script);
+    if std::env::var_os("OTTLA_BLESS").is_some() {
+        std::fs::write(&path, happened).unwrap();
+    } else {
+        assert!(happened == script, "{name}: expected\n{script}\nhappened\n{happened}");
+    }
+}
+
+/// The script with the traces as they came out.
+fn run(script: &str) -> String {
+    let mut world = World::new();
+    let mut happened = Vec::new();
+    for block in script.trim_end().split("\n\n") {
+        let commands: Vec<&str> = block.lines().take_while(|line| *line != "----").collect();
+        let mut text = commands.join("\n");
+        if commands.iter().any(|line| !line.starts_with('#')) {
+            text.push_str("\n----\n");
+            for line in commands.iter().filter(|line| !line.starts_with('#')) {
+                text.push_str(&world.command(line));
+            }
+        }
+        happened.push(text.trim_end().to_owned());
+    }
+    happened.join("\n\n") + "\n"
+}
+
+struct World {
+    config: GroupConfig,
+    coordinator: Coordinator,
+    log: Vec<GroupRecord>,
+    now: NowMs,
+    tickets: u64,
+}
+
+impl World {
+    fn new() -> World {
+        let config = GroupConfig::default();
+        let coordinator = Coordinator::new(config.clone());
+        let mut world = World { config, coordinator, log: Vec::new(), now: START, tickets: 0 };
+        world.load();
+        world
+    }
+
+    fn command(&mut self, line: &str) -> String {
+        let words = Words::parse(line);
+        if let Some(event) = command::request(&words, Ticket(self.tickets + 1)) {
+            self.tickets += 1;
+            return print::actions(&self.step(event));
+        }
+        match words.command() {
+            "config" => {
+                words.pairs().for_each(|(key, value)| self.configure(key, value));
+                self.load()
+            }
+            "restart" => self.load(),
+            "wait" => {
+                let ms = words.plain().next().unwrap().parse().unwrap();
+                self.wait(ms)
+            }
+            "topic-deleted" => {
+                let name = TopicName::parse(words.plain().next().unwrap()).unwrap();
+                let id = words.pairs().find(|pair| pair.0 == "id").unwrap().1.parse().unwrap();
+                print::actions(&self.step(Event::TopicDeleted(name, command::topic_id(id))))
+            }
+            other => panic!("no command {other}"),
+        }
+    }
+
+    fn configure(&mut self, key: &str, value: &str) {
+        let number: u32 = value.parse().unwrap();
+        let long = u64::from(number);
+        let size = usize::try_from(number).unwrap();
+        match key {
+            "initial-delay" => self.config.initial_rebalance_delay_ms = number,
+            "members-max" => self.config.members_max = size,
+            "new-member-timeout" => self.config.new_member_join_timeout_ms = number,
+            "retention" => self.config.offsets_retention_ms = long,
+            "check-interval" => self.config.offsets_retention_check_interval_ms = long,
+            "append-bytes-max" => self.config.append_bytes_max = size,
+            "note-max" => self.config.offset_metadata_max = size,
+            other => panic!("no setting {other}"),
+        }
+    }
+
+    /// A new coordinator of the same log.
+    fn load(&mut self) -> String {
+        self.coordinator = Coordinator::new(self.config.clone());
+        for GroupRecord { key, value } in &self.log {
+            self.coordinator.replay(key, value.as_deref()).unwrap();
+        }
+        print::actions(&self.step(Event::Loaded))
+    }
+
+    fn step(&mut self, event: Event) -> Vec<Action> {
+        let actions = self.coordinator.step(self.now, event);
+        for action in &actions {
+            if let Action::Append(records) = action {
+                self.log.extend(records.iter().cloned());
+            }
+        }
+        self.coordinator.assert_invariants();
+        actions
+    }
+
+    fn wait(&mut self, ms: u64) -> String {
+        let until = self.now.monotonic + ms;
+        let begin = self.now.monotonic;
+        let mut trace = String::new();
+        while let Some(deadline) = self.coordinator.next_deadline().filter(|&deadline| deadline <= until) {
+            self.pass(deadline.saturating_sub(self.now.monotonic));
+            let actions = print::actions(&self.step(Event::Tick));
+            if !actions.is_empty() {
+                trace.push_str(&format!("after {} ms\n{actions}", self.now.monotonic - begin));
+            }
+        }
+        self.pass(until - self.now.monotonic);
+        trace
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now.monotonic += ms;
+        self.now.wall += i64::try_from(ms).unwrap();
+    }
+}
