@@ -1,192 +1,221 @@
-//! One connection: reads requests, starts them, writes their answers in order (N1, N2, N5).
+//! One connection: frames in, calls started in order, answers out in order (D4).
+//!
+//! - C1 At most `pipelined_max` calls and `pipelined_bytes_max` bytes of them wait; beyond, the socket is not read.
+//! - C2 One answer is held at a time: a peer that does not read its answers stops its own requests and nobody else.
+//! - C3 An answer that cannot be sent whole ends the connection: nothing is sent after a part.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::future::Future;
+use std::fmt;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use rt::channel::watch;
-use rt::{Instant, Rt, Stream};
+use rt::{Elapsed, Rt, Stream};
 
-use crate::frames::{FrameError, Frames};
-use crate::server::Limits;
+use crate::Limits;
+use crate::frames::{Frames, NoFrame};
+use crate::pool::Pool;
+use crate::server::Stage;
 use crate::service::{Class, Outcome, Piece, Response, Service, Started};
 
-type Waiting = Pin<Box<dyn Future<Output = Outcome> + Send>>;
-
-struct Pipelined {
-    outcome: Waiting,
-    bytes: usize,
+/// What all connections share.
+pub(crate) struct Shared<S> {
+    pub(crate) rt: Rt,
+    pub(crate) service: S,
+    pub(crate) limits: Limits,
+    pub(crate) pool: Pool,
 }
 
 pub(crate) struct Connection<S: Service> {
-    pub rt: Rt,
-    pub stream: Stream,
-    pub service: Arc<S>,
-    pub state: S::Connection,
-    pub frames: Frames,
-    pub limits: Limits,
-    pub stopping: watch::Receiver<bool>,
+    shared: Arc<Shared<S>>,
+    stream: Stream,
+    state: S::Connection,
+    frames: Frames,
+    waiting: Waiting,
+    /// A barrier frame that waits until nothing else does.
+    barrier: Option<Bytes>,
 }
 
 /// Why a connection ended.
-enum End {
-    /// The peer left, or nothing came for long, or the server stops.
-    Quiet,
-    /// Worth a line in the log.
-    Reason(String),
+#[derive(Debug)]
+pub(crate) enum End {
+    /// There is no next frame.
+    Input(NoFrame),
+    /// An answer could not be sent.
+    Output(io::Error),
+    /// The peer did not take an answer for as long as a connection may be idle.
+    Unread,
+    /// The service said so.
+    Service(Cow<'static, str>),
+    /// The server stops.
+    Stopped,
 }
 
-impl From<io::Error> for End {
-    fn from(error: io::Error) -> End {
-        match error.kind() {
-            io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-            | io::ErrorKind::NotConnected => End::Quiet,
-            _ => End::Reason(error.to_string()),
+impl End {
+    /// Whether somebody should hear of it: nobody did anything wrong when a peer goes, or stays silent.
+    pub(crate) fn is_ordinary(&self) -> bool {
+        match self {
+            End::Input(NoFrame::Ended | NoFrame::Idle | NoFrame::Connection(_))
+            | End::Output(_)
+            | End::Stopped => true,
+            End::Input(NoFrame::Stalled { .. } | NoFrame::Truncated { .. } | NoFrame::Size { .. })
+            | End::Unread
+            | End::Service(_) => false,
         }
     }
 }
 
-impl From<FrameError> for End {
-    fn from(error: FrameError) -> End {
-        match error {
-            FrameError::Io(error) => error.into(),
-            FrameError::BadSize { .. } | FrameError::Cut { .. } => End::Reason(error.to_string()),
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Input(no_frame) => write!(f, "{no_frame}"),
+            End::Output(err) => write!(f, "an answer could not be sent: {err}"),
+            End::Unread => f.write_str("the peer does not read its answers"),
+            End::Service(reason) => f.write_str(reason),
+            End::Stopped => f.write_str("the server stops"),
         }
     }
+}
+
+/// Calls that were started and not yet answered, in the order of their requests.
+#[derive(Default)]
+struct Waiting {
+    calls: VecDeque<(Started, usize)>,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn push(&mut self, started: Started, bytes: usize) {
+        self.calls.push_back((started, bytes));
+        self.bytes += bytes;
+    }
+
+    /// The outcome of the first call; never, when there is none. Dropping the future loses nothing.
+    async fn first(&mut self) -> Outcome {
+        let outcome = match self.calls.front_mut() {
+            Some((Started::Waiting(outcome), _)) => Some(outcome.await),
+            Some((Started::Done(_), _)) => None,
+            None => std::future::pending().await,
+        };
+        let (started, bytes) = self.calls.pop_front().expect("its front was just seen");
+        self.bytes -= bytes;
+        match (outcome, started) {
+            (Some(outcome), _) | (None, Started::Done(outcome)) => outcome,
+            (None, Started::Waiting(_)) => unreachable!("a waiting call has its outcome"),
+        }
+    }
+}
+
+/// What a connection waits for.
+enum Event {
+    Outcome(Outcome),
+    Frame(Result<Bytes, NoFrame>),
+    Stop,
 }
 
 impl<S: Service> Connection<S> {
-    pub async fn run(mut self) {
-        let peer = self.stream.peer_addr();
-        if let Err(End::Reason(reason)) = self.serve().await {
-            match peer {
-                Ok(peer) => tracing::info!("connection from {peer} closed: {reason}"),
-                Err(_) => tracing::info!("connection closed: {reason}"),
-            }
+    pub(crate) fn new(shared: Arc<Shared<S>>, stream: Stream, state: S::Connection) -> Connection<S> {
+        Connection {
+            shared,
+            stream,
+            state,
+            frames: Frames::default(),
+            waiting: Waiting::default(),
+            barrier: None,
         }
     }
 
-    async fn serve(&mut self) -> Result<(), End> {
-        let mut waiting: VecDeque<Pipelined> = VecDeque::new();
-        let mut waiting_bytes = 0;
-        let mut deferred: Option<Bytes> = None;
-        let mut last_active = self.rt.now();
+    /// Serves the connection to its end.
+    pub(crate) async fn serve(mut self, mut stage: watch::Receiver<Stage>) -> End {
+        match self.run(&mut stage).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn run(&mut self, stage: &mut watch::Receiver<Stage>) -> Result<std::convert::Infallible, End> {
+        let mut stopping = false;
         loop {
-            if waiting.is_empty()
-                && let Some(frame) = deferred.take()
-            {
-                self.serve_barrier(frame).await?;
-                last_active = self.rt.now();
-                continue;
+            if self.waiting.calls.is_empty() {
+                if let Some(frame) = self.barrier.take() {
+                    self.answer_alone(frame).await?;
+                    continue;
+                }
+                if stopping {
+                    return Err(End::Stopped);
+                }
             }
-            let may_read = deferred.is_none()
-                && waiting.len() < self.limits.pipelined_max
-                && waiting_bytes < self.limits.pipelined_bytes_max;
-            let idle = waiting.is_empty();
-            let give_up_at = self.give_up_at(last_active);
-            rt::select! {
-                outcome = front(&mut waiting), if !waiting.is_empty() => {
-                    waiting_bytes -= waiting.pop_front().map_or(0, |done| done.bytes);
-                    write(&self.stream, outcome).await?;
-                    last_active = self.rt.now();
-                }
-                () = stopped(&mut self.stopping) => {
-                    return self.drain(waiting).await;
-                }
-                frame = self.frames.next(&self.stream), if may_read => {
-                    let Some(frame) = frame? else { return self.drain(waiting).await };
-                    last_active = self.rt.now();
-                    match self.service.class(&frame) {
-                        Class::Barrier => deferred = Some(frame),
-                        Class::Pipelined => {
-                            let bytes = frame.len();
-                            let outcome = match self.service.call(&mut self.state, frame).await {
-                                Started::Waiting(outcome) => outcome,
-                                Started::Done(outcome) => Box::pin(std::future::ready(outcome)),
-                            };
-                            waiting_bytes += bytes;
-                            waiting.push_back(Pipelined { outcome, bytes });
-                        }
-                    }
-                }
-                () = self.rt.sleep_until(give_up_at), if idle => {
-                    return Err(self.idle_end());
-                }
+            match self.next_event(stage, stopping).await {
+                Event::Outcome(outcome) => self.finish(outcome).await?,
+                Event::Frame(Ok(frame)) => self.on_frame(frame).await,
+                Event::Frame(Err(NoFrame::Idle)) if !self.waiting.calls.is_empty() => {}
+                Event::Frame(Err(no_frame)) => return Err(End::Input(no_frame)),
+                Event::Stop => stopping = true,
             }
         }
     }
 
-    /// A silent peer may stay longer than one that stopped within a request, which holds memory.
-    fn give_up_at(&self, last_active: Instant) -> Instant {
-        last_active
-            + if self.frames.is_within_frame() { self.limits.frame_time } else { self.limits.idle_time }
-    }
-
-    fn idle_end(&self) -> End {
-        if self.frames.is_within_frame() {
-            End::Reason("it stopped within a request".to_owned())
-        } else {
-            End::Quiet
+    async fn next_event(&mut self, stage: &mut watch::Receiver<Stage>, stopping: bool) -> Event {
+        let Connection { shared, stream, frames, waiting, barrier, .. } = self;
+        let limits = &shared.limits;
+        let has_room =
+            waiting.calls.len() < limits.pipelined_max && waiting.bytes < limits.pipelined_bytes_max;
+        let may_read = !stopping && barrier.is_none() && has_room;
+        rt::select! {
+            outcome = waiting.first() => Event::Outcome(outcome),
+            _ = stage.wait_for(|stage| *stage != Stage::Serving), if !stopping => Event::Stop,
+            frame = frames.next(&shared.rt, stream, &shared.pool, limits), if may_read => Event::Frame(frame),
         }
     }
 
-    async fn serve_barrier(&mut self, frame: Bytes) -> Result<(), End> {
-        let mut stopping = self.stopping.clone();
-        let started = rt::select! {
-            started = self.service.call(&mut self.state, frame) => started,
-            // Reads and long polls end with the server; the client asks again elsewhere or later.
-            () = stopped(&mut stopping) => return Err(End::Quiet),
-        };
-        let outcome = match started {
+    async fn on_frame(&mut self, frame: Bytes) {
+        match self.shared.service.class(&frame) {
+            Class::Pipelined => {
+                let bytes = frame.len();
+                let started = self.start(frame).await;
+                self.waiting.push(started, bytes);
+            }
+            Class::Barrier => self.barrier = Some(frame),
+        }
+    }
+
+    async fn answer_alone(&mut self, frame: Bytes) -> Result<(), End> {
+        let outcome = match self.start(frame).await {
             Started::Done(outcome) => outcome,
             Started::Waiting(outcome) => outcome.await,
         };
-        write(&self.stream, outcome).await
+        self.finish(outcome).await
     }
 
-    /// Writes what is still owed, then ends.
-    async fn drain(&mut self, waiting: VecDeque<Pipelined>) -> Result<(), End> {
-        for pipelined in waiting {
-            let outcome = pipelined.outcome.await;
-            write(&self.stream, outcome).await?;
+    /// Starts a call. Its future is boxed so that a connection without requests stays small.
+    async fn start(&mut self, frame: Bytes) -> Started {
+        Box::pin(self.shared.service.call(&mut self.state, frame)).await
+    }
+
+    async fn finish(&mut self, outcome: Outcome) -> Result<(), End> {
+        match outcome {
+            Outcome::Reply(response) => self.send(response).await,
+            Outcome::NoReply => Ok(()),
+            Outcome::Close(reason) => Err(End::Service(reason)),
+        }
+    }
+
+    async fn send(&mut self, response: Response) -> Result<(), End> {
+        let pieces = response.pieces();
+        for (index, piece) in pieces.iter().enumerate() {
+            let is_last = index + 1 == pieces.len();
+            let send = async {
+                match piece {
+                    Piece::Bytes(bytes) if is_last => self.stream.write_all(bytes).await,
+                    Piece::Bytes(bytes) => self.stream.write_all_more(bytes).await,
+                    Piece::File(slice) => self.stream.send_file(slice).await,
+                }
+            };
+            let sent = self.shared.rt.timeout(self.shared.limits.idle, send).await;
+            sent.map_err(|Elapsed| End::Unread)?.map_err(End::Output)?;
         }
         Ok(())
     }
-}
-
-/// Sends an answer; bytes before a file slice wait in the kernel for it, so that they leave together (D3).
-async fn write(stream: &Stream, outcome: Outcome) -> Result<(), End> {
-    let response: Response = match outcome {
-        Outcome::NoReply => return Ok(()),
-        Outcome::Close(reason) => return Err(End::Reason(reason.into_owned())),
-        Outcome::Reply(response) => response,
-    };
-    let pieces = response.pieces();
-    for (position, piece) in pieces.iter().enumerate() {
-        let is_last = position + 1 == pieces.len();
-        match piece {
-            Piece::Bytes(bytes) if is_last => stream.write_all(bytes).await?,
-            Piece::Bytes(bytes) => stream.write_all_more(bytes).await?,
-            Piece::File(slice) => stream.send_file(slice).await?,
-        }
-    }
-    Ok(())
-}
-
-async fn front(waiting: &mut VecDeque<Pipelined>) -> Outcome {
-    match waiting.front_mut() {
-        Some(pipelined) => pipelined.outcome.as_mut().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Resolves when the server stops, or is gone.
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    // An error says that the sender is gone, which is the same.
-    let _ = stopping.wait_for(|stopping| *stopping).await;
 }

@@ -1,19 +1,15 @@
-//! Listeners and connections: frames in, pieces out.
+//! Connections: frames in, segments out.
 //!
-//! - N1 Answers leave a connection in the order of its requests.
-//! - N2 Pipelined requests are started in the order in which they arrived, while earlier ones still wait (D4);
-//!   any other request starts only when everything before it was answered.
-//! - N3 Nothing a peer announces sizes an allocation: a buffer grows with the bytes that are really there.
-//! - N4 All frames together hold no more than one pool allows; beyond it sockets are not read (D8).
-//! - N5 A peer that does not read its answers stalls itself only: one answer at a time waits for it.
-//! - N6 An idle connection holds no buffer.
+//! - N1 What a peer sends, or does not, costs at most what `Limits` say, and only itself its time.
+//! - N2 Answers leave in the order of the requests, each whole or the connection ends.
 //!
-//! Knows nothing of what a request means.
+//! Knows frames, not what a request means: that is the [`Service`]'s.
 
 mod connection;
 mod frames;
+mod pool;
 mod server;
 mod service;
 
-pub use server::{Bound, Limits, Server};
+pub use server::{Limits, Server};
 pub use service::{Class, Outcome, Piece, Response, Service, Started};

@@ -1,4 +1,7 @@
-//! A server: its listeners, its connections, and its end.
+//! Listeners and the connections they accept.
+//!
+//! - L1 Connections are accepted only while there are fewer than `connections_max`; the others wait in the kernel.
+//! - L2 A stop closes the listeners first, lets calls that were started finish, and then closes what is left.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,31 +9,33 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::limits;
-use rt::channel::{Semaphore, mpsc, watch};
+use rt::channel::{OwnedSemaphorePermit, Semaphore, watch};
 use rt::{Listener, Rt, Stream};
 
-use crate::connection::Connection;
-use crate::frames::Frames;
+use crate::connection::{Connection, Shared};
+use crate::pool::Pool;
 use crate::service::Service;
 
-/// How long to rest when no connection can be accepted, for want of descriptors for instance.
-const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// How long a listener waits after a failed accept: descriptors may have run out.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
-/// What one server allows.
+/// What a server allows.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Largest request, bytes.
     pub request_bytes_max: usize,
-    /// Bytes of requests in flight over all connections.
+    /// Bytes of all requests in flight.
     pub pool_bytes: usize,
-    /// Pipelined requests of one connection that may wait for their outcome.
+    /// Pipelined calls of one connection that may wait at a time.
     pub pipelined_max: usize,
-    /// Their bytes.
+    /// Bytes of them; one more frame is read while there are fewer.
     pub pipelined_bytes_max: usize,
-    /// How long a connection may be silent between requests (`connections.max.idle.ms`).
-    pub idle_time: Duration,
-    /// How long it may be silent within one.
-    pub frame_time: Duration,
+    /// Connections at a time; every listener keeps one place for its next.
+    pub connections_max: u32,
+    /// How long a connection may be silent between requests, or leave an answer unread.
+    pub idle: Duration,
+    /// How long a half-sent request may make no progress; it holds memory.
+    pub stall: Duration,
 }
 
 impl Default for Limits {
@@ -40,129 +45,136 @@ impl Default for Limits {
             pool_bytes: limits::REQUEST_POOL_BYTES,
             pipelined_max: limits::PIPELINED_PRODUCES_MAX,
             pipelined_bytes_max: limits::PIPELINED_PRODUCE_BYTES_MAX,
-            idle_time: Duration::from_secs(600),
-            frame_time: Duration::from_secs(30),
+            connections_max: 100_000,
+            // Kafka's connections.max.idle.ms.
+            idle: Duration::from_secs(600),
+            stall: Duration::from_secs(60),
         }
     }
 }
 
-/// Listeners that are bound but do not accept yet, so that addresses are known before anything is served.
-pub struct Bound {
-    listeners: Vec<Listener>,
-    addresses: Vec<SocketAddr>,
+/// How far the end of a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Not at all.
+    Serving,
+    /// What was started is finished, nothing new is read.
+    Stopping,
+    /// Whatever is left ends now.
+    Over,
 }
 
-impl Bound {
-    /// The addresses bound, with the ports that were taken.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
-    }
-}
-
-/// A running server.
+/// A running server. Dropping it closes its listeners and connections at once; [`Server::stop`] asks them first.
 pub struct Server {
     rt: Rt,
-    stop: watch::Sender<bool>,
-    /// Closed when the last listener and connection has ended.
-    ended: mpsc::Receiver<()>,
+    addresses: Vec<SocketAddr>,
+    stage: watch::Sender<Stage>,
+    connections: Arc<Semaphore>,
+    connections_max: u32,
 }
 
 impl Server {
-    /// Binds every address; fails with the first that cannot be had, named in the error.
-    pub async fn bind(rt: &Rt, addresses: &[SocketAddr]) -> io::Result<Bound> {
-        let mut bound = Bound { listeners: Vec::new(), addresses: Vec::new() };
-        for address in addresses {
-            let listener = rt.listen(*address).await.map_err(|error| {
-                io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-            })?;
-            bound.addresses.push(listener.local_addr()?);
-            bound.listeners.push(listener);
+    /// Listens on every address (port 0 takes a free one) and serves what connects.
+    ///
+    /// # Errors
+    /// An address cannot be listened on; the error names it, and none is listened on.
+    pub async fn start<S: Service>(
+        rt: &Rt,
+        listeners: &[SocketAddr],
+        limits: Limits,
+        service: S,
+    ) -> io::Result<Server> {
+        let mut bound = Vec::with_capacity(listeners.len());
+        let mut addresses = Vec::with_capacity(listeners.len());
+        for address in listeners {
+            let listener = rt.listen(*address).await?;
+            addresses.push(listener.local_addr()?);
+            bound.push(listener);
         }
-        Ok(bound)
+        let (stage, _) = watch::channel(Stage::Serving);
+        let connections_max = limits.connections_max;
+        let connections = Arc::new(Semaphore::new(usize::try_from(connections_max).unwrap_or(usize::MAX)));
+        let pool = Pool::new(limits.pool_bytes);
+        let shared = Arc::new(Shared { rt: rt.clone(), service, limits, pool });
+        for listener in bound {
+            let accepting = accept(shared.clone(), listener, connections.clone(), stage.subscribe());
+            rt.spawn("listener", accepting);
+        }
+        Ok(Server { rt: rt.clone(), addresses, stage, connections, connections_max })
     }
 
-    /// Starts accepting.
-    pub fn start<S: Service>(rt: &Rt, bound: Bound, limits: Limits, service: Arc<S>) -> Server {
-        let (stop, stopping) = watch::channel(false);
-        let (alive, ended) = mpsc::channel(1);
-        let acceptor = Acceptor {
-            rt: rt.clone(),
-            pool: Arc::new(Semaphore::new(limits.pool_bytes)),
-            limits,
-            service,
-            stopping,
-            alive,
+    /// The addresses listened on, in the order they were given, with the ports that were taken.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Stops: no more connections and requests are taken, started calls have until `within` to be answered, then
+    /// everything closes. Returns whether all calls were answered.
+    pub async fn stop(self, within: Duration) -> bool {
+        self.stage.send_replace(Stage::Stopping);
+        let all_closed = self.connections.acquire_many(self.connections_max);
+        let in_time = self.rt.timeout(within, all_closed).await.is_ok();
+        self.stage.send_replace(Stage::Over);
+        // Aborted connections drop what they hold at their next suspension point.
+        let _ = self.connections.acquire_many(self.connections_max).await;
+        in_time
+    }
+}
+
+/// Accepts connections until the server stops.
+async fn accept<S: Service>(
+    shared: Arc<Shared<S>>,
+    listener: Listener,
+    connections: Arc<Semaphore>,
+    mut stage: watch::Receiver<Stage>,
+) {
+    loop {
+        let accepted = rt::select! {
+            _ = stage.wait_for(|stage| *stage != Stage::Serving) => return,
+            accepted = accept_one(&listener, &connections) => accepted,
         };
-        for listener in bound.listeners {
-            rt.spawn("listener", acceptor.clone().run(listener));
-        }
-        Server { rt: rt.clone(), stop, ended }
-    }
-
-    /// Stops accepting and reading, lets what waits for its outcome be answered for at most `patience`, and ends.
-    pub async fn stop(mut self, patience: Duration) {
-        self.stop.send_replace(true);
-        // What has not ended by then is dropped with the process.
-        let _ = self.rt.timeout(patience, self.ended.recv()).await;
-    }
-}
-
-struct Acceptor<S: Service> {
-    rt: Rt,
-    limits: Limits,
-    pool: Arc<Semaphore>,
-    service: Arc<S>,
-    stopping: watch::Receiver<bool>,
-    alive: mpsc::Sender<()>,
-}
-
-impl<S: Service> Clone for Acceptor<S> {
-    fn clone(&self) -> Acceptor<S> {
-        Acceptor {
-            rt: self.rt.clone(),
-            limits: self.limits.clone(),
-            pool: Arc::clone(&self.pool),
-            service: Arc::clone(&self.service),
-            stopping: self.stopping.clone(),
-            alive: self.alive.clone(),
-        }
-    }
-}
-
-impl<S: Service> Acceptor<S> {
-    async fn run(mut self, listener: Listener) {
-        loop {
-            let accepted = rt::select! {
-                _ = self.stopping.wait_for(|stopping| *stopping) => return,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok(stream) => self.connect(stream),
-                Err(error) => {
-                    tracing::warn!("a connection could not be accepted: {error}");
-                    self.rt.sleep(ACCEPT_REST).await;
-                }
+        match accepted {
+            Ok((stream, permit)) => {
+                let serving = serve(shared.clone(), stream, permit, stage.clone());
+                shared.rt.spawn("connection", serving);
+            }
+            Err(err) => {
+                tracing::warn!("cannot accept a connection: {err}");
+                shared.rt.sleep(ACCEPT_RETRY).await;
             }
         }
     }
+}
 
-    fn connect(&self, stream: Stream) {
-        let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else {
-            return; // It is gone already.
-        };
-        let connection = Connection {
-            rt: self.rt.clone(),
-            frames: Frames::new(self.limits.request_bytes_max, Arc::clone(&self.pool)),
-            state: self.service.connected(peer, local),
-            service: Arc::clone(&self.service),
-            limits: self.limits.clone(),
-            stopping: self.stopping.clone(),
-            stream,
-        };
-        let alive = self.alive.clone();
-        self.rt.spawn("connection", async move {
-            connection.run().await;
-            drop(alive);
-        });
+async fn accept_one(
+    listener: &Listener,
+    connections: &Arc<Semaphore>,
+) -> io::Result<(Stream, OwnedSemaphorePermit)> {
+    let permit = connections.clone().acquire_owned().await.map_err(io::Error::other)?;
+    Ok((listener.accept().await?, permit))
+}
+
+/// Serves one connection until it ends or the server is over.
+async fn serve<S: Service>(
+    shared: Arc<Shared<S>>,
+    stream: Stream,
+    permit: OwnedSemaphorePermit,
+    mut stage: watch::Receiver<Stage>,
+) {
+    // A connection that is already gone has no addresses; nothing needs to be said of it.
+    let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
+    let state = shared.service.connected(peer, local);
+    let connection = Connection::new(shared, stream, state);
+    let serving = connection.serve(stage.clone());
+    rt::select! {
+        end = serving => {
+            if end.is_ordinary() {
+                tracing::debug!("closed the connection of {peer}: {end}");
+            } else {
+                tracing::warn!("closed the connection of {peer}: {end}");
+            }
+        }
+        _ = stage.wait_for(|stage| *stage == Stage::Over) => {}
     }
+    drop(permit);
 }

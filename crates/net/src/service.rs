@@ -100,6 +100,13 @@ impl Response {
     }
 }
 
+impl FromIterator<Piece> for Response {
+    /// An answer from its pieces in order, size prefix included.
+    fn from_iter<I: IntoIterator<Item = Piece>>(pieces: I) -> Response {
+        Response(pieces.into_iter().collect())
+    }
+}
+
 impl From<Bytes> for Response {
     /// An answer that was encoded whole, size prefix included.
     fn from(frame: Bytes) -> Response {

@@ -16,6 +16,9 @@ use crate::FileSlice;
 /// How much of a file is read at a time while it is sent, bytes.
 const SEND_FILE_CHUNK: usize = 64 * 1024;
 
+/// How much of a large buffer one read fills at the most, bytes.
+const READ_CHUNK: usize = 64 * 1024;
+
 pub(crate) struct Listener {
     node: Handle,
     address: SocketAddr,
@@ -68,7 +71,7 @@ impl Stream {
 
     pub(crate) async fn read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize> {
         let start = buffer.len();
-        let spare = (buffer.capacity() - start).max(64);
+        let spare = (buffer.capacity() - start).clamp(64, READ_CHUNK);
         buffer.resize(start + spare, 0);
         let result = self.read(&mut buffer[start..]).await;
         buffer.truncate(start + result.as_ref().map_or(0, |count| *count));
