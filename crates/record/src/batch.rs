@@ -70,6 +70,11 @@ pub struct CheckedBatch {
     min_timestamp: TimestampMs,
 }
 
+/// The checksum that batches and the files beside them carry: CRC-32C.
+pub fn checksum(bytes: &[u8]) -> u32 {
+    crc_fast::crc32_iscsi(bytes)
+}
+
 /// Checks that `bytes` begin with one whole batch with the right checksum, and returns its header.
 ///
 /// This is what a stored batch must pass, whoever wrote it; bytes after it are not looked at.
@@ -79,7 +84,7 @@ pub fn check(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
     let Some(covered) = bytes.get(ATTRIBUTES_AT..size) else {
         return Err(BatchError::Truncated { have: bytes.len(), need: size });
     };
-    let computed = crc_fast::crc32_iscsi(covered);
+    let computed = checksum(covered);
     if computed != header.crc {
         return Err(BatchError::BadCrc { stored: header.crc, computed });
     }

@@ -2,7 +2,7 @@
 
 use model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
-use crate::batch::CheckedBatch;
+use crate::batch::{CheckedBatch, checksum};
 use crate::batch_error::BatchError;
 use crate::compression::Compression;
 use crate::header::{
@@ -142,7 +142,7 @@ impl BatchBuilder {
         bytes.extend_from_slice(&producer.base_sequence.to_be_bytes());
         bytes.extend_from_slice(&count.to_be_bytes());
         bytes.extend_from_slice(&body);
-        let crc = crc_fast::crc32_iscsi(&bytes[ATTRIBUTES_AT..]);
+        let crc = checksum(&bytes[ATTRIBUTES_AT..]);
         bytes[CRC_AT..][..4].copy_from_slice(&crc.to_be_bytes());
         CheckedBatch::parse_appended(bytes)
     }

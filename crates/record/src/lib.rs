@@ -18,7 +18,7 @@ pub mod records;
 mod varint;
 mod xerial;
 
-pub use batch::{BatchRules, CheckedBatch, Keys, Validation, check};
+pub use batch::{BatchRules, CheckedBatch, Keys, Validation, check, checksum};
 pub use batch_error::{BatchError, RecordFault};
 pub use builder::{BatchBuilder, BatchOptions, Producer};
 pub use compression::Compression;
