@@ -1,1 +1,45 @@
-//! Skeleton.
+//! One partition's log on disk, byte for byte as Kafka lays it out, and what makes many of them durable together.
+//!
+//! Reading order: [`log`] writes and says what to sync, `group_commit` syncs for all partitions of a folder,
+//! [`reader`] reads at the same time, [`recovery`] opens what a crash left, [`segment`] is one file of batches
+//! with its indexes, [`producers`] and [`leader_epochs`] are what follows from the batches, `data_dir` is the
+//! folder of folders.
+//!
+//! Knows nothing of leaders, topics' settings beyond [`LogConfig`], or the wire.
+
+mod batch_scan;
+mod checked_ranges;
+mod checkpoint;
+mod config;
+mod durability;
+mod folder;
+mod gather;
+mod index_file;
+mod leader_epochs;
+mod locks;
+mod log;
+mod log_error;
+mod names;
+mod offset_index;
+mod open_files;
+mod producer_snapshot;
+mod producers;
+mod reader;
+mod recovery;
+mod roll;
+mod segment;
+mod sync;
+mod time_index;
+
+pub use config::LogConfig;
+pub use leader_epochs::LeaderEpochs;
+pub use log::{Appended, Log, OpenOptions};
+pub use log_error::{Corruption, Damage, LogError, ReadError};
+pub use open_files::OpenFiles;
+pub use producers::{Producers, Sequence, SequenceError};
+pub use reader::{Cold, FirstBatch, LogReader, Read, ReadLimits};
+pub use recovery::{Recovery, RecoveryReport};
+pub use sync::{SyncJob, SyncTicket, Synced};
+
+#[cfg(test)]
+mod tests;

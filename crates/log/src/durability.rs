@@ -1,0 +1,151 @@
+//! What a log gives out to be synced, what follows when it is, and the snapshots that this allows.
+//!
+//! A snapshot of producers at an offset vouches for everything below it (V1 of recovery), so its way to the disk is:
+//! captured with the indexes flushed, held back while the sync job that contains them runs, written when that
+//! succeeded, durable with the job after.
+
+use std::io;
+
+use model::Offset;
+use rt::Open;
+
+use crate::locks::read;
+use crate::log::Log;
+use crate::log_error::LogError;
+use crate::names::Kind;
+use crate::producer_snapshot;
+use crate::sync::{SyncJob, SyncTicket, Synced};
+
+/// A sync under way.
+pub(crate) struct InFlight {
+    durable_to: Offset,
+    pub(crate) bytes: u64,
+    snapshots: Vec<(Offset, Vec<u8>)>,
+}
+
+impl Log {
+    /// Takes what is to be synced now; `None` when nothing is, a sync is under way, or the log is fenced.
+    ///
+    /// What was appended and not written is not part of it: write first.
+    pub fn take_sync(&mut self) -> Option<SyncJob> {
+        if self.in_flight.is_some() || self.fenced.is_some() || self.dirty.is_empty() {
+            return None;
+        }
+        let dirty = std::mem::take(&mut self.dirty);
+        let mut dirs = Vec::new();
+        if dirty.names {
+            dirs.push(self.shared.folder.dir.clone());
+        }
+        if dirty.folder_name {
+            dirs.push(self.shared.folder.parent().to_path_buf());
+        }
+        let durable_to = read(&self.shared.state).end;
+        let snapshots = std::mem::take(&mut self.waiting_snapshots);
+        self.in_flight = Some(InFlight { durable_to, bytes: dirty.bytes, snapshots });
+        let mut files = dirty.others;
+        files.extend(dirty.log);
+        Some(SyncJob { files, dirs, ticket: SyncTicket { durable_to } })
+    }
+
+    /// Hears how a sync ended: the durable end moves, or the log is fenced for good (Y3).
+    pub fn synced(&mut self, synced: Synced) -> Result<Offset, LogError> {
+        let Some(job) = self.in_flight.take() else { return Ok(self.durable) };
+        assert_eq!(job.durable_to, synced.ticket.durable_to, "one sync is under way at a time (Y3)");
+        if let Err(error) = synced.result {
+            let error = io::Error::new(error.kind(), format!("a sync failed: {error}"));
+            return Err(self.fence_on(error));
+        }
+        self.check_fence()?;
+        self.durable = self.durable.max(job.durable_to);
+        for (offset, snapshot) in job.snapshots {
+            let written = self.write_snapshot(offset, &snapshot);
+            written.map_err(|error| self.fence_on(error))?;
+        }
+        Ok(self.durable)
+    }
+
+    /// Takes a snapshot of a log that rests, so that its next recovery reads nothing; it is written with the syncs
+    /// that follow. Does nothing when nothing was appended since the last one.
+    pub fn rest(&mut self) -> Result<(), LogError> {
+        self.write()?;
+        if self.snapshot_at < self.next {
+            let taken = self.take_snapshot();
+            taken.map_err(|error| self.fence_on(error))?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable and ends: the next start may be [`Recovery::Clean`], once the folder's clean mark
+    /// is durable too. Blocks for what [`Log::rest`] and the syncs after it have not done yet.
+    pub fn close(mut self) -> Result<(), LogError> {
+        self.write()?;
+        self.active.index_time(self.cursor.largest);
+        let flushed = self.give_indexes_to_sync();
+        flushed.map_err(|error| self.fence_on(error))?;
+        self.rest()?;
+        while let Some(job) = self.take_sync() {
+            let synced = job.run(&self.shared.folder.fs);
+            self.synced(synced)?;
+        }
+        self.end_readers();
+        Ok(())
+    }
+
+    /// Captures the producers at the log's end, everything before being written, to be put on disk after the next
+    /// sync, which takes the indexes along.
+    pub(crate) fn take_snapshot(&mut self) -> io::Result<()> {
+        self.give_indexes_to_sync()?;
+        if self.snapshot_at < self.next {
+            self.waiting_snapshots.push((self.next, producer_snapshot::encode(&self.producers)));
+            self.snapshot_at = self.next;
+        }
+        self.bytes_since_snapshot = 0;
+        Ok(())
+    }
+
+    fn write_snapshot(&mut self, offset: Offset, snapshot: &[u8]) -> io::Result<()> {
+        let folder = &self.shared.folder;
+        let file = folder.fs.open(&folder.path(offset, Kind::Snapshot), Open::Create)?;
+        file.set_len(0)?;
+        file.write_all_at(&[io::IoSlice::new(snapshot)], 0)?;
+        self.dirty.others.push(file);
+        self.dirty.names = true;
+        self.snapshots.push(offset);
+        self.drop_old_snapshots()
+    }
+
+    /// Keeps the snapshots of segments, as Kafka does, and the newest two: one more in case the last is torn.
+    fn drop_old_snapshots(&mut self) -> io::Result<()> {
+        let bases: Vec<Offset> =
+            read(&self.shared.state).segments.iter().map(|segment| segment.base()).collect();
+        let newest = self.snapshots.len().saturating_sub(2);
+        let (mut kept, mut dropped) = (Vec::new(), Vec::new());
+        for (index, &offset) in self.snapshots.iter().enumerate() {
+            let keep = newest <= index || bases.binary_search(&offset).is_ok();
+            if keep { kept.push(offset) } else { dropped.push(offset) }
+        }
+        self.snapshots = kept;
+        for offset in dropped {
+            self.shared.folder.remove_if_there(&self.shared.folder.path(offset, Kind::Snapshot))?;
+        }
+        Ok(())
+    }
+
+    /// Writes index entries that wait in memory; they are synced with the next snapshot or roll.
+    pub(crate) fn flush_indexes(&mut self) -> io::Result<()> {
+        self.indexes_dirty |= self.active.offsets.flush(|| self.active.file(Kind::OffsetIndex))?;
+        self.indexes_dirty |= self.active.times.flush(|| self.active.file(Kind::TimeIndex))?;
+        Ok(())
+    }
+
+    /// Flushes the indexes and makes them part of the next sync job.
+    pub(crate) fn give_indexes_to_sync(&mut self) -> io::Result<()> {
+        self.flush_indexes()?;
+        if std::mem::take(&mut self.indexes_dirty) {
+            for kind in [Kind::OffsetIndex, Kind::TimeIndex] {
+                self.dirty.others.push(self.active.file(kind)?);
+            }
+        }
+        Ok(())
+    }
+}

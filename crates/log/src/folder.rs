@@ -1,0 +1,43 @@
+//! The folder of one partition: where its files are and how they are reached.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use model::Offset;
+use rt::{File, Fs, Open};
+
+use crate::names::{self, Kind};
+use crate::open_files::OpenFiles;
+
+/// Shared by the writer, its readers and every segment.
+#[derive(Clone)]
+pub(crate) struct Folder {
+    pub(crate) fs: Fs,
+    pub(crate) dir: PathBuf,
+    pub(crate) files: Arc<OpenFiles>,
+}
+
+impl Folder {
+    pub(crate) fn path(&self, offset: Offset, kind: Kind) -> PathBuf {
+        names::path(&self.dir, offset, kind)
+    }
+
+    /// A file of a segment, from the open ones or opened now.
+    pub(crate) fn segment_file(&self, number: u64, base: Offset, kind: Kind) -> io::Result<File> {
+        self.files.get((number, kind), || self.fs.open(&self.path(base, kind), Open::ReadWrite))
+    }
+
+    /// The directory whose sync makes this folder's own name durable.
+    pub(crate) fn parent(&self) -> &Path {
+        self.dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    /// Removes a file that may be gone already.
+    pub(crate) fn remove_if_there(&self, path: &Path) -> io::Result<()> {
+        match self.fs.remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! One segment: a file of record batches, its offset index and its time index.
+//!
+//! - S1 Batches are contiguous, each at or after the offset that follows the one before it.
+//! - S2 Bytes below `size` never change while the segment lives: it grows by appends, or ends earlier for good.
+//! - S3 Marks of what was checked lie at batch boundaries.
+//!
+//! The writer adds, readers look up at the same time. Knows nothing of what is durable.
+
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use model::limits::DECOMPRESSED_BATCH_BYTES_MAX;
+use model::{Offset, TimestampMs};
+use record::{BatchHeader, RecordView};
+use rt::File;
+
+use crate::batch_scan::{BatchScan, Depth, Found, ScanError};
+use crate::checked_ranges::CheckedRanges;
+use crate::folder::Folder;
+use crate::index_file::IndexFile;
+use crate::locks::lock;
+use crate::log_error::{Corruption, Damage, LogError, ReadError};
+use crate::names::Kind;
+use crate::offset_index::OffsetEntry;
+use crate::time_index::TimeEntry;
+
+/// The largest timestamp among some batches, and the last offset of the batch that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Largest {
+    pub(crate) timestamp: TimestampMs,
+    pub(crate) last_offset: Offset,
+}
+
+impl Largest {
+    /// Of no batches.
+    pub(crate) const NONE: Largest = Largest { timestamp: TimestampMs::NONE, last_offset: Offset(-1) };
+
+    pub(crate) fn with(self, header: &BatchHeader) -> Largest {
+        if self.timestamp < header.max_timestamp {
+            Largest { timestamp: header.max_timestamp, last_offset: header.last_offset() }
+        } else {
+            self
+        }
+    }
+}
+
+/// How far the indexes of a growing segment have come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IndexCursor {
+    /// Bytes of batches since the last entry.
+    pub(crate) bytes_since_entry: u64,
+    pub(crate) largest: Largest,
+}
+
+impl IndexCursor {
+    pub(crate) const START: IndexCursor = IndexCursor { bytes_since_entry: 0, largest: Largest::NONE };
+}
+
+pub(crate) struct Segment {
+    folder: Arc<Folder>,
+    number: u64,
+    base: Offset,
+    size: AtomicU64,
+    largest: Mutex<Largest>,
+    checked: Mutex<CheckedRanges>,
+    pub(crate) offsets: IndexFile<OffsetEntry>,
+    pub(crate) times: IndexFile<TimeEntry>,
+}
+
+impl Segment {
+    /// A segment of `size` bytes whose indexes are `offsets` and `times`.
+    pub(crate) fn new(
+        folder: Arc<Folder>,
+        base: Offset,
+        size: u64,
+        offsets: IndexFile<OffsetEntry>,
+        times: IndexFile<TimeEntry>,
+    ) -> Segment {
+        let largest = times.last().map_or(Largest::NONE, |entry| Largest {
+            timestamp: entry.timestamp(),
+            last_offset: entry.last_offset(base),
+        });
+        Segment {
+            number: folder.files.number_segment(),
+            folder,
+            base,
+            size: AtomicU64::new(size),
+            largest: Mutex::new(largest),
+            checked: Mutex::default(),
+            offsets,
+            times,
+        }
+    }
+
+    pub(crate) fn base(&self) -> Offset {
+        self.base
+    }
+
+    /// Bytes that readers may see.
+    pub(crate) fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn largest(&self) -> Largest {
+        *lock(&self.largest)
+    }
+
+    pub(crate) fn file(&self, kind: Kind) -> io::Result<File> {
+        self.folder.segment_file(self.number, self.base, kind)
+    }
+
+    /// Lets go of its descriptors; the files are about to be removed or replaced.
+    pub(crate) fn forget_files(&self) {
+        self.folder.files.forget(self.number);
+    }
+
+    /// Adds what the indexes say about the batch at `position`, the next one.
+    pub(crate) fn index(&self, cursor: &mut IndexCursor, header: &BatchHeader, position: u64, interval: u64) {
+        let size = crate::batch_scan::bytes(header.size_in_bytes());
+        cursor.largest = cursor.largest.with(header);
+        if interval < cursor.bytes_since_entry
+            && let Some(entry) = OffsetEntry::new(self.base, header.last_offset(), position)
+        {
+            self.offsets.push(entry);
+            self.index_time(cursor.largest);
+            cursor.bytes_since_entry = 0;
+        }
+        cursor.bytes_since_entry += size;
+    }
+
+    /// Adds the largest timestamp so far to the time index: with every entry, and when the segment closes.
+    pub(crate) fn index_time(&self, largest: Largest) {
+        if TimestampMs::NONE < largest.timestamp
+            && let Some(entry) = TimeEntry::new(self.base, largest.timestamp, largest.last_offset)
+        {
+            self.times.push(entry);
+        }
+    }
+
+    /// Lets readers see what was appended up to `size`; this process wrote it, so it is checked.
+    pub(crate) fn grow(&self, size: u64, largest: Largest) {
+        let before = self.size.swap(size, Ordering::AcqRel);
+        *lock(&self.largest) = largest;
+        self.mark_checked(before..size);
+    }
+
+    /// Ends the segment at `size` (S2); its indexes were cut before.
+    pub(crate) fn cut(&self, size: u64, largest: Largest) {
+        self.size.store(size, Ordering::Release);
+        lock(&self.checked).cut(size);
+        *lock(&self.largest) = largest;
+    }
+
+    pub(crate) fn mark_checked(&self, range: Range<u64>) {
+        lock(&self.checked).add(range);
+    }
+
+    /// Whether all of a range was written or checked by this process.
+    pub(crate) fn is_checked(&self, range: &Range<u64>) -> bool {
+        lock(&self.checked).first_unchecked(range).is_none()
+    }
+
+    /// Whether anything of it was written or checked by this process.
+    pub(crate) fn is_any_checked(&self) -> bool {
+        !lock(&self.checked).is_empty()
+    }
+
+    /// Checks the batches of a range that begins with a batch and were not checked yet (D3).
+    pub(crate) fn verify(&self, range: Range<u64>) -> Result<(), ReadError> {
+        let Some(start) = lock(&self.checked).first_unchecked(&range) else { return Ok(()) };
+        let file = self.file(Kind::Log)?;
+        let mut scan = BatchScan::new(&file, start, self.size(), Depth::Checksums);
+        let mut end = start;
+        while end < range.end {
+            match self.scanned(scan.next())? {
+                Some(found) => end = found.end(),
+                None => break,
+            }
+        }
+        self.mark_checked(start..end);
+        Ok(())
+    }
+
+    /// The first batch that holds `offset` or a later one, among the first `size` bytes.
+    pub(crate) fn locate(&self, offset: Offset, size: u64) -> Result<Option<Found>, ReadError> {
+        let hint = self
+            .offsets
+            .last_where(|| self.file(Kind::OffsetIndex), |entry| entry.last_offset(self.base) <= offset)?;
+        if let Some(hint) = hint
+            && hint.position() < size
+        {
+            let file = self.file(Kind::Log)?;
+            let mut scan = BatchScan::new(&file, hint.position(), size, Depth::Headers);
+            // An entry is only a hint: without its batch in its place the search starts at the front.
+            if let Ok(Some(first)) = scan.next()
+                && first.header.last_offset() == hint.last_offset(self.base)
+            {
+                return self.first_reaching(offset, Some(first), scan);
+            }
+        }
+        let file = self.file(Kind::Log)?;
+        self.first_reaching(offset, None, BatchScan::new(&file, 0, size, Depth::Headers))
+    }
+
+    fn first_reaching(
+        &self,
+        offset: Offset,
+        first: Option<Found>,
+        mut scan: BatchScan<'_>,
+    ) -> Result<Option<Found>, ReadError> {
+        let mut next = match first {
+            Some(first) => Some(first),
+            None => self.scanned(scan.next())?,
+        };
+        while let Some(found) = next {
+            if offset <= found.header.last_offset() {
+                return Ok(Some(found));
+            }
+            next = self.scanned(scan.next())?;
+        }
+        Ok(None)
+    }
+
+    /// The batch at `position`.
+    pub(crate) fn batch_at(&self, position: u64, size: u64) -> Result<Option<Found>, ReadError> {
+        let file = self.file(Kind::Log)?;
+        let found = BatchScan::new(&file, position, size, Depth::Headers).next();
+        self.scanned(found)
+    }
+
+    /// The first record at `from` or later with a timestamp of `wanted` or later, among the first `size` bytes.
+    pub(crate) fn first_at_or_after(
+        &self,
+        wanted: TimestampMs,
+        from: Offset,
+        size: u64,
+    ) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
+        // Every batch up to this entry is older than what is wanted, so its record lies behind it.
+        let older =
+            self.times.last_where(|| self.file(Kind::TimeIndex), |entry| entry.timestamp() < wanted)?;
+        let start = older.map_or(from, |entry| entry.last_offset(self.base).max(from));
+        let Some(first) = self.locate(start, size)? else { return Ok(None) };
+        let file = self.file(Kind::Log)?;
+        let mut scan = BatchScan::new(&file, first.position, size, Depth::Headers);
+        while let Some(found) = self.scanned(scan.next())? {
+            if found.header.max_timestamp < wanted {
+                continue;
+            }
+            let fits = |record: &RecordView<'_>| wanted <= record.timestamp && from <= record.offset;
+            if let Some(record) = self.first_record(&file, &found, fits)? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The largest timestamp among the batches below `up_to`, and the last offset of its batch.
+    pub(crate) fn largest_below(&self, up_to: Offset, size: u64) -> Result<Largest, ReadError> {
+        let entry = self
+            .times
+            .last_where(|| self.file(Kind::TimeIndex), |entry| entry.last_offset(self.base) < up_to)?;
+        let mut largest = entry.map_or(Largest::NONE, |entry| Largest {
+            timestamp: entry.timestamp(),
+            last_offset: entry.last_offset(self.base),
+        });
+        let start = entry.map_or(self.base, |entry| entry.last_offset(self.base).next());
+        let Some(first) = self.locate(start, size)? else { return Ok(largest) };
+        let file = self.file(Kind::Log)?;
+        let mut scan = BatchScan::new(&file, first.position, size, Depth::Headers);
+        while let Some(found) = self.scanned(scan.next())? {
+            if up_to <= found.header.last_offset() {
+                break;
+            }
+            largest = largest.with(&found.header);
+        }
+        Ok(largest)
+    }
+
+    /// The first record of the batch ending at `last_offset` that has exactly this timestamp.
+    pub(crate) fn record_with(&self, largest: Largest) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
+        let Some(found) = self.locate(largest.last_offset, self.size())? else { return Ok(None) };
+        let file = self.file(Kind::Log)?;
+        self.first_record(&file, &found, |record| record.timestamp == largest.timestamp)
+    }
+
+    /// The first record of a batch that `fits`, decoded within bounds.
+    ///
+    /// Records that do not decode were a client's to break (`ottla.produce.validation=header`): the batch's own
+    /// first offset and timestamp stand for them, rather than an error that no one can mend.
+    fn first_record(
+        &self,
+        file: &File,
+        found: &Found,
+        fits: impl Fn(&RecordView<'_>) -> bool,
+    ) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
+        self.verify(found.position..found.end())?;
+        let mut bytes = vec![0; found.header.size_in_bytes()];
+        file.read_exact_at(&mut bytes, found.position)?;
+        let undecoded = Some((found.header.base_offset, found.header.max_timestamp));
+        let Ok(decoded) = record::decode(&bytes, DECOMPRESSED_BATCH_BYTES_MAX) else { return Ok(undecoded) };
+        for record in decoded.records() {
+            match record {
+                Ok(record) if fits(&record) => return Ok(Some((record.offset, record.timestamp))),
+                Ok(_) => {}
+                Err(_) => return Ok(undecoded),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes a failed walk an error of this segment.
+    pub(crate) fn scanned(&self, next: Result<Option<Found>, ScanError>) -> Result<Option<Found>, ReadError> {
+        next.map_err(|error| match error {
+            ScanError::Io(error) => ReadError::Io(error),
+            ScanError::Bad { position, error } => {
+                ReadError::Corrupt(self.corruption(position, Damage::Batch(error)))
+            }
+        })
+    }
+
+    pub(crate) fn corruption(&self, position: u64, what: Damage) -> Corruption {
+        Corruption { path: self.folder.path(self.base, Kind::Log), position, what }
+    }
+}
+
+impl From<ReadError> for LogError {
+    fn from(error: ReadError) -> LogError {
+        match error {
+            ReadError::Io(error) => LogError::Io(error),
+            ReadError::Corrupt(corruption) => LogError::Corrupt(corruption),
+            ReadError::OutOfRange { .. } | ReadError::Cold | ReadError::Closed => {
+                LogError::Io(io::Error::other(error.to_string()))
+            }
+        }
+    }
+}
