@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use model::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
-use wire::group_record_02_group_metadata::MemberMetadata;
+use wire::group_metadata_record::MemberMetadata;
 use wire::{
     Blob, DecodeError, GroupMetadataKey, GroupMetadataValue, LegacyOffsetCommitKey, Message, OffsetCommitKey,
     OffsetCommitValue, Reader, RecordKey, Str,
