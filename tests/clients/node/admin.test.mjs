@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import kafkajs from 'kafkajs';
-import { bootstrap, createTopic, eventually, unique, Watch, withAdmin, withProducer } from './support/cluster.mjs';
+import { bootstrap, createTopic, eventually, KEEP, unique, untilLed, Watch, withAdmin, withProducer } from './support/cluster.mjs';
 import { Member, readAll, untilShares } from './support/member.mjs';
 
 const { ConfigResourceTypes } = kafkajs; // Not among the names that Node finds in this CommonJS module.
@@ -12,8 +12,9 @@ describe('administration', { concurrency: true }, () => {
   test('a topic is created, listed, described, grown and deleted', () =>
     withAdmin(async (admin) => {
       const topic = unique('life');
-      const plan = { waitForLeaders: true, topics: [{ topic, numPartitions: 2, replicationFactor: 1 }] };
+      const plan = { waitForLeaders: false, topics: [{ topic, numPartitions: 2, replicationFactor: 1 }] };
       assert.equal(await admin.createTopics(plan), true);
+      await untilLed(admin, topic, 2);
       assert.equal(await admin.createTopics(plan), false, 'a second creation finds it there');
       assert.ok((await admin.listTopics()).includes(topic));
       const describe = async () => (await admin.fetchTopicMetadata({ topics: [topic] })).topics[0].partitions;
@@ -30,7 +31,8 @@ describe('administration', { concurrency: true }, () => {
     await withProducer({}, (producer) => producer.send({ topic, messages: numbered(10) }));
     await withAdmin(async (admin) => {
       await admin.deleteTopics({ topics: [topic] });
-      await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 1, replicationFactor: 1 }] });
+      await admin.createTopics({ waitForLeaders: false, topics: [{ topic, numPartitions: 1, replicationFactor: 1 }] });
+      await untilLed(admin, topic, 1);
       const offsets = await admin.fetchTopicOffsets(topic);
       assert.deepEqual(offsets.map(({ partition, low, high }) => [partition, low, high]), [[0, '0', '0']]);
     });
@@ -50,7 +52,7 @@ describe('administration', { concurrency: true }, () => {
     }));
 
   test('offsets are found by position and by timestamp', async () => {
-    const topic = await createTopic(1);
+    const topic = await createTopic(1, KEEP);
     await withProducer({}, (producer) =>
       producer.send({ topic, messages: [1000, 2000, 3000].map((timestamp) => ({ value: `${timestamp}`, timestamp: `${timestamp}` })) }));
     await withAdmin(async (admin) => {
@@ -94,9 +96,8 @@ describe('administration', { concurrency: true }, () => {
         validateOnly: false,
         resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configEntries: [{ name: 'retention.ms', value: '123456' }] }],
       });
-      const after = await config();
-      assert.equal(after['retention.ms'].configValue, '123456');
-      assert.equal(after['cleanup.policy'].configValue, 'delete', 'AlterConfigs replaces the whole set');
+      await eventually(async () => (await config())['retention.ms'].configValue === '123456', 'the change is seen');
+      assert.equal((await config())['cleanup.policy'].configValue, 'delete', 'AlterConfigs replaces the whole set');
     });
   });
 

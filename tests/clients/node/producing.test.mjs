@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { CompressionTypes } from 'kafkajs';
-import { createTopic, unique, Watch, withAdmin, withProducer } from './support/cluster.mjs';
+import { createTopic, KEEP, unique, Watch, withAdmin, withProducer } from './support/cluster.mjs';
 import { readAll } from './support/member.mjs';
 
 /** Keys and the hash that every client must give them (`Utils.murmur2` of the Java client, sign bit cleared). */
@@ -45,7 +45,7 @@ describe('producing', { concurrency: true }, () => {
   });
 
   test('keys, values, headers and timestamps come back as they were, tombstones and empty values included', async () => {
-    const topic = await createTopic(1);
+    const topic = await createTopic(1, KEEP);
     const messages = [
       { key: null, value: 'no key', timestamp: '1600000000000' },
       { key: 'tombstone', value: null, timestamp: '1600000000001' },

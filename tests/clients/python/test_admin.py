@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec, ResourceType
-from support.cluster import PATIENCE, admin, bootstrap, create_topic, eventually, produce_all, read_assigned, unique
+from support.cluster import KEEP, PATIENCE, admin, bootstrap, create_topic, eventually, produce_all, read_assigned, unique
 
 
 def refusal(future) -> int:
@@ -96,7 +96,7 @@ def test_the_broker_describes_its_configuration():
 
 
 def test_offsets_are_found_by_position_and_by_timestamp():
-    client, topic = admin(), create_topic(2)
+    client, topic = admin(), create_topic(2, config=KEEP)
     # One batch each, so that a search must look inside (the first) and between them.
     produce_all([{"partition": 0, "value": b"v", "timestamp": t} for t in (1000, 2000, 3000)], topic)
     produce_all([{"partition": 0, "value": b"v", "timestamp": t} for t in (5000, 4000)], topic)
@@ -147,8 +147,13 @@ def test_a_reader_beyond_the_end_is_told_so():
 def test_the_offsets_of_a_group_are_altered_and_listed():
     client, topic, group = admin(), create_topic(2), unique("altered")
     produce_all([{"partition": p, "value": b"v"} for p in (0, 1) for _ in range(5)], topic)
+    # The first commit waits for the coordinator to come to life; librdkafka's administration does not.
+    consumer = Consumer({"bootstrap.servers": bootstrap(), "group.id": group})
+    consumer.commit(offsets=[TopicPartition(topic, 0, 1)], asynchronous=False)
+    consumer.close()
     wanted = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, 3), TopicPartition(topic, 1, 5)])
-    client.alter_consumer_group_offsets([wanted])[group].result(PATIENCE)
+    altered = client.alter_consumer_group_offsets([wanted])[group].result(PATIENCE)
+    assert [partition.error for partition in altered.topic_partitions] == [None, None]
     listed = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result(PATIENCE)
     assert {(p.partition, p.offset) for p in listed.topic_partitions} == {(0, 3), (1, 5)}
 

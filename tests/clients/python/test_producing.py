@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaException
-from support.cluster import admin, create_topic, produce_all, read_assigned, unique
+from support.cluster import KEEP, admin, create_topic, produce_all, read_assigned, unique
 
 # Keys and the hash that every client must give them (`Utils.murmur2` of the Java client, sign bit cleared).
 VECTORS = json.loads((Path(__file__).parent.parent / "murmur2.json").read_text())
@@ -32,7 +32,7 @@ def test_keyed_messages_land_where_murmur2_says():
 
 
 def test_everything_comes_back_as_it_was():
-    topic = create_topic(1)
+    topic = create_topic(1, config=KEEP)
     sent = [
         {"key": None, "value": b"no key", "timestamp": 1600000000000},
         {"key": b"tombstone", "value": None, "timestamp": 1600000000001},

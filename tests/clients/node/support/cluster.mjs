@@ -48,10 +48,25 @@ export async function withProducer(options, use) {
 /** Creates a topic of this many partitions and returns its name. */
 export async function createTopic(numPartitions, { prefix = 'node', configEntries = [] } = {}) {
   const topic = unique(prefix);
-  await withAdmin((admin) =>
-    admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions, replicationFactor: 1, configEntries }] }),
-  );
+  await withAdmin(async (admin) => {
+    await admin.createTopics({ waitForLeaders: false, topics: [{ topic, numPartitions, replicationFactor: 1, configEntries }] });
+    await untilLed(admin, topic, numPartitions);
+  });
   return topic;
+}
+
+/** Waits until every partition has a leader: Kafka answers a creation a moment before its brokers have heard of it. */
+export function untilLed(admin, topic, numPartitions) {
+  return eventually(async () => {
+    try {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+      return topics[0].partitions.filter(({ leader }) => leader >= 0).length === numPartitions;
+    } catch (error) {
+      // kafkajs itself trips over an answer that lacks the topic: a TypeError.
+      if (error instanceof TypeError || ['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE'].includes(error.type)) return false;
+      throw error;
+    }
+  }, `${topic} has ${numPartitions} partitions with leaders`);
 }
 
 /** Asks again until `condition` holds: for what a broker may do a moment after it has answered, and tells nobody of. */
@@ -60,6 +75,9 @@ export async function eventually(condition, what, patience = PATIENCE_MS) {
     if (Date.now() > deadline) throw new Error(`not within ${patience} ms: ${what}`);
   }
 }
+
+/** Timestamps of long ago outlive the broker's retention only where it is switched off. */
+export const KEEP = { configEntries: [{ name: 'retention.ms', value: '-1' }] };
 
 /** A condition over state that events change: `changed()` after each event, `until()` to wait for the condition. */
 export class Watch {

@@ -17,6 +17,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 # How long anything but a session timeout may take: generous, because continuous integration is slow.
 PATIENCE = 30.0
 
+# Timestamps of long ago outlive the broker's retention only where it is switched off.
+KEEP = {"retention.ms": "-1"}
+
 
 def bootstrap() -> str:
     """The broker that the runner started for this suite."""
@@ -37,6 +40,13 @@ def create_topic(partitions: int, prefix: str = "python", config: dict[str, str]
     client = admin(address)  # Named, because it must outlive its futures.
     for created in client.create_topics([new]).values():
         created.result(PATIENCE)
+
+    def led() -> bool:
+        # Kafka answers a creation a moment before its brokers have heard of it.
+        known = client.list_topics(timeout=10).topics.get(topic)
+        return known is not None and len([p for p in known.partitions.values() if p.leader >= 0]) == partitions
+
+    eventually(led, f"{topic} has {partitions} partitions with leaders")
     return topic
 
 

@@ -11,17 +11,21 @@ import java.util.concurrent.Future;
 import java.util.stream.IntStream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 /** The broker under test; topics and groups have names of their own, so that cases may run beside each other. */
 final class Cluster {
+    /** Timestamps of long ago outlive the broker's retention only where it is switched off. */
+    static final Map<String, String> KEEP = Map.of("retention.ms", "-1");
     static final String BOOTSTRAP = required("OTTLA_BOOTSTRAP");
 
     static String required(String variable) {
@@ -48,8 +52,25 @@ final class Cluster {
         String topic = unique("java");
         try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap))) {
             admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1).configs(config))).all().get();
+            describe(admin, topic);
         }
         return topic;
+    }
+
+    /** Asks until the broker knows the topic: Kafka answers a creation a moment before its brokers have heard of it. */
+    static TopicDescription describe(Admin admin, String topic) throws Exception {
+        TopicDescription[] described = new TopicDescription[1];
+        Check.eventually(() -> {
+            try {
+                described[0] = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
+            } catch (ExecutionException refused) {
+                if (!(refused.getCause() instanceof UnknownTopicOrPartitionException)) {
+                    throw refused;
+                }
+            }
+            return described[0] != null;
+        }, () -> "a description of " + topic);
+        return described[0];
     }
 
     static KafkaProducer<String, String> producer(Map<String, Object> config) {

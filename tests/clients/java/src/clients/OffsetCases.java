@@ -22,7 +22,7 @@ import org.apache.kafka.common.errors.GroupNotEmptyException;
 final class OffsetCases {
     @Case("ListOffsets finds the ends, the largest timestamp and any time")
     void byTimestamp() throws Exception {
-        String topic = createTopic(1);
+        String topic = createTopic(Cluster.BOOTSTRAP, 1, Cluster.KEEP);
         TopicPartition partition = new TopicPartition(topic, 0);
         for (List<Long> batch : List.of(List.of(1000L, 2000L, 3000L), List.of(5000L, 4000L))) {
             produce(batch.stream().map(t -> new ProducerRecord<String, String>(topic, 0, t, null, "v")).toList(), Map.of("linger.ms", 100));

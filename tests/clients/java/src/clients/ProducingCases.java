@@ -142,7 +142,7 @@ final class ProducingCases {
 
     @Case("headers, timestamps, tombstones and empty values come back as they were")
     void intact() throws Exception {
-        String topic = createTopic(1);
+        String topic = createTopic(Cluster.BOOTSTRAP, 1, Cluster.KEEP);
         var headers = List.<org.apache.kafka.common.header.Header>of(
             new RecordHeader("many", new byte[] {1}), new RecordHeader("many", new byte[] {2}), new RecordHeader("null", null));
         produce(List.of(

@@ -1,6 +1,7 @@
 package clients;
 
 import static clients.Cluster.createTopic;
+import static clients.Cluster.describe;
 import static clients.Cluster.numbered;
 import static clients.Cluster.produce;
 import static clients.Cluster.readAssigned;
@@ -9,7 +10,6 @@ import static clients.Cluster.unique;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.Config;
@@ -28,10 +28,6 @@ import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
 /** Topics and their configuration, through the Admin client. */
 final class TopicCases {
-    private static TopicDescription describe(Admin admin, String topic) throws InterruptedException, ExecutionException {
-        return admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic);
-    }
-
     @Case("a topic is created with the broker's defaults, grown, deleted, and created again at once")
     void life() throws Exception {
         String topic = unique("life");

@@ -47,7 +47,7 @@ public final class Reference {
 
         PrintStream out = System.out; // Kafka's formatter and logger may print; only our line belongs on standard output.
         System.setOut(System.err);
-        Path properties = configure(folder, bootstrap, options.getOrDefault("--set", List.of()));
+        Path properties = configure(ephemeral, folder, bootstrap, options.getOrDefault("--set", List.of()));
         CountDownLatch stopped = new CountDownLatch(1);
         Exit.setExitProcedure((code, message) -> exited(code, stopped));
         Thread broker = new Thread(() -> kafka.Kafka.main(new String[] {properties.toString()}), "kafka");
@@ -81,7 +81,7 @@ public final class Reference {
         }
     }
 
-    private static Path configure(Path folder, String bootstrap, List<String> settings) throws Exception {
+    private static Path configure(boolean ephemeral, Path folder, String bootstrap, List<String> settings) throws Exception {
         Path logs = folder.resolve("logs");
         Path properties = folder.resolve("server.properties");
         Files.createDirectories(logs);
@@ -100,10 +100,11 @@ public final class Reference {
             "transaction.state.log.min.isr=1",
             "share.coordinator.state.topic.replication.factor=1",
             "share.coordinator.state.topic.min.isr=1",
-            "group.initial.rebalance.delay.ms=0",
+            "group.initial.rebalance.delay.ms=0"));
+        if (!ephemeral) {
             // A restart after SIGKILL must not wait nine seconds for the registration of the dead incarnation to expire.
-            "broker.session.timeout.ms=1000",
-            "broker.heartbeat.interval.ms=200"));
+            lines.addAll(List.of("broker.session.timeout.ms=2000", "broker.heartbeat.interval.ms=200"));
+        }
         lines.addAll(settings);
         Files.write(properties, lines);
         if (!Files.exists(logs.resolve("meta.properties"))) {

@@ -1,0 +1,94 @@
+//! The steps that cargo runs: formatting, lints, unit tests, the release build.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::process;
+use crate::report::{Outcome, Tally};
+use crate::workspace::Workspace;
+
+/// A cold build on two busy cores takes minutes.
+const LIMIT: Duration = Duration::from_secs(40 * 60);
+
+fn cargo(workspace: &Workspace, log: &str, arguments: &[&str]) -> Result<process::Ended> {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(&workspace.root).args(arguments);
+    process::run(&mut command, &log_file(workspace, log), LIMIT)
+}
+
+fn log_file(workspace: &Workspace, name: &str) -> std::path::PathBuf {
+    workspace.target.join("xtask").join(format!("{name}.log"))
+}
+
+/// `cargo fmt --check`.
+pub fn fmt(workspace: &Workspace) -> Result<Outcome> {
+    let ended = cargo(workspace, "fmt", &["fmt", "--all", "--check"])?;
+    Ok(Outcome::of(&ended, |_| Some(Tally::ONE)))
+}
+
+/// Every lint of the house, with warnings as errors.
+pub fn clippy(workspace: &Workspace) -> Result<Outcome> {
+    let ended = cargo(
+        workspace,
+        "clippy",
+        &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"],
+    )?;
+    Ok(Outcome::of(&ended, |_| Some(Tally::ONE)))
+}
+
+/// The release build of the product, which the client suites run.
+pub fn build(workspace: &Workspace) -> Result<Outcome> {
+    let ended = cargo(workspace, "build", &["build", "--release", "--package", "ottla", "--quiet"])?;
+    Ok(Outcome::of(&ended, |_| Some(Tally::ONE)))
+}
+
+/// `cargo test`; with Kafka's jars the wire's tables are compared with Kafka's own.
+pub fn unit(workspace: &Workspace, jars: bool) -> Result<Outcome> {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(&workspace.root).args(["test", "--workspace", "--no-fail-fast", "--quiet"]);
+    if jars {
+        command.env("OTTLA_KAFKA_LIBS", workspace.kafka_libs());
+    }
+    let ended = process::run(&mut command, &log_file(workspace, "unit"), LIMIT)?;
+    Ok(Outcome::of(&ended, tally))
+}
+
+/// Sums the lines `test result: ok. 3 passed; 0 failed; 1 ignored; …`, one for each test binary.
+fn tally(output: &str) -> Option<Tally> {
+    let mut sum: Option<Tally> = None;
+    for line in output.lines().filter(|line| line.starts_with("test result: ")) {
+        let count = |word: &str| {
+            let before = line.split(word).next().unwrap_or_default();
+            before
+                .trim_end()
+                .rsplit(' ')
+                .next()
+                .and_then(|number| number.parse::<u64>().ok())
+                .unwrap_or_default()
+        };
+        let sum = sum.get_or_insert_default();
+        sum.passed += count(" passed");
+        sum.failed += count(" failed");
+        sum.skipped += count(" ignored");
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_results_of_all_test_binaries_are_summed() {
+        let output = "\
+running 3 tests
+...
+test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s
+test result: FAILED. 10 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 1.01s
+";
+        assert_eq!(tally(output), Some(Tally { passed: 13, failed: 2, skipped: 1 }));
+        assert_eq!(tally("error: could not compile"), None);
+    }
+}

@@ -1,0 +1,154 @@
+//! What ran, how it ended, and how long it took: a line per step, and one line at the end that sums up.
+//!
+//! - R1 A step that fails shows what it wrote.
+//! - R2 Steps may run on several threads; a line is never cut by another.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::process::Ended;
+use crate::workspace::Workspace;
+
+/// How many tests a step ran.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Tests that held.
+    pub passed: u64,
+    /// Tests that did not.
+    pub failed: u64,
+    /// Tests that could not run here.
+    pub skipped: u64,
+}
+
+impl Tally {
+    /// A step that is one test.
+    pub const ONE: Tally = Tally { passed: 1, failed: 0, skipped: 0 };
+
+    fn add(&mut self, other: Tally) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+/// How a step ended.
+pub enum Outcome {
+    /// It ran; the tally may still hold failures.
+    Ran(Tally),
+    /// It ran and something is wrong: the tally, and what to show.
+    Failed(Tally, String),
+    /// It cannot run here, for this reason.
+    Skipped(String),
+}
+
+impl Outcome {
+    /// The outcome of a child that printed its own tally, read by `count`.
+    pub fn of(ended: &Ended, count: impl Fn(&str) -> Option<Tally>) -> Outcome {
+        let tally = count(&ended.output);
+        match (ended.success(), tally) {
+            (true, Some(tally)) if tally.failed == 0 => Outcome::Ran(tally),
+            (true, None) => Outcome::Failed(Tally::default(), "it printed no tally".to_owned()),
+            (_, tally) => {
+                let how = ended
+                    .status
+                    .map_or_else(|| "killed: its time was over".to_owned(), |status| status.to_string());
+                Outcome::Failed(
+                    tally.unwrap_or_default(),
+                    format!("{}\n{how}; the whole output is in {}", tail(&ended.output), ended.log.display()),
+                )
+            }
+        }
+    }
+}
+
+/// Lines of a failed step's output that are shown; the log file has all of them.
+const SHOWN_LINES: usize = 300;
+
+fn tail(output: &str) -> String {
+    let lines: Vec<&str> = output.lines().collect();
+    let from = lines.len().saturating_sub(SHOWN_LINES);
+    lines[from..].join("\n")
+}
+
+/// The steps so far.
+pub struct Report {
+    total: Mutex<Tally>,
+    logs: PathBuf,
+    strict: bool,
+}
+
+impl Report {
+    /// An empty report; with `CI=true` a skipped step is a failure.
+    pub fn new(workspace: &Workspace) -> Result<Self> {
+        let logs = workspace.target.join("xtask");
+        fs::create_dir_all(&logs).with_context(|| format!("creating {}", logs.display()))?;
+        let strict = std::env::var("CI").is_ok_and(|value| value == "true");
+        Ok(Self { total: Mutex::new(Tally::default()), logs, strict })
+    }
+
+    /// Runs one step and prints how it ended. An error is a failure of the step.
+    pub fn step(&self, name: &str, run: impl FnOnce() -> Result<Outcome>) {
+        self.line(&format!("run   {name}"));
+        let start = Instant::now();
+        let outcome = run().unwrap_or_else(|error| Outcome::Failed(Tally::default(), format!("{error:#}")));
+        let seconds = start.elapsed().as_secs_f64();
+        let (mut tally, line) = match outcome {
+            Outcome::Ran(tally) if tally == Tally::ONE => (tally, format!("ok    {name} ({seconds:.1} s)")),
+            Outcome::Ran(tally) => {
+                (tally, format!("ok    {name}: {} passed{} ({seconds:.1} s)", tally.passed, skipped(tally)))
+            }
+            Outcome::Skipped(why) if self.strict => (
+                Tally { failed: 1, ..Tally::default() },
+                format!("FAIL  {name}: {why}, and CI=true skips nothing"),
+            ),
+            Outcome::Skipped(why) => {
+                (Tally { skipped: 1, ..Tally::default() }, format!("skip  {name}: {why}"))
+            }
+            Outcome::Failed(tally, what) => {
+                // A process may end badly without naming a failed test.
+                let tally = Tally { failed: tally.failed.max(1), ..tally };
+                (
+                    tally,
+                    format!(
+                        "{what}\nFAIL  {name}: {} passed, {} failed ({seconds:.1} s)",
+                        tally.passed, tally.failed
+                    ),
+                )
+            }
+        };
+        let mut total = self.total.lock().expect("no step panics while it adds");
+        total.add(std::mem::take(&mut tally));
+        drop(total);
+        self.line(&line);
+    }
+
+    /// Prints one line at once.
+    pub fn line(&self, line: &str) {
+        println!("{line}");
+    }
+
+    /// The file in which a step keeps what its child wrote.
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.logs.join(format!("{name}.log"))
+    }
+
+    /// The last line: how many passed, failed and were skipped.
+    pub fn summary(&self) {
+        let total = *self.total.lock().expect("no step panics while it adds");
+        println!("\n{} passed, {} failed{}", total.passed, total.failed, skipped(total));
+    }
+
+    /// Whether nothing failed and something ran.
+    pub fn good(&self) -> bool {
+        let total = *self.total.lock().expect("no step panics while it adds");
+        total.failed == 0 && 0 < total.passed
+    }
+}
+
+fn skipped(tally: Tally) -> String {
+    if tally.skipped == 0 { String::new() } else { format!(", {} skipped", tally.skipped) }
+}

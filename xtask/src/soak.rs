@@ -1,0 +1,24 @@
+//! The tests whose worth grows with their length: the broker killed many times, and the client suites again and again.
+
+use crate::checks;
+use crate::report::Report;
+use crate::suite::{self, Broker, Context, python};
+use crate::workspace::Workspace;
+
+/// Runs `OTTLA_ROUNDS` rounds of `OTTLA_KILLS` kills and of every suite.
+pub fn run(workspace: &Workspace, report: &Report) {
+    let number = |variable: &str, default: u32| {
+        std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+    };
+    let (kills, rounds) = (number("OTTLA_KILLS", 50), number("OTTLA_ROUNDS", 3));
+    report.step("build", || checks::build(workspace));
+    suite::java::fetch(workspace, report);
+    for round in 1..=rounds {
+        report.line(&format!("round {round} of {rounds}"));
+        let context = Context { workspace, report, broker: Broker::Ottla, only: None };
+        report.step("crash", || {
+            python::run_with(&context, "crash", &["test_crash.py"], &[("OTTLA_KILLS", kills.to_string())])
+        });
+        suite::run_all(workspace, report, Broker::Ottla, &["node", "python", "java"], None);
+    }
+}
