@@ -1,1 +1,30 @@
-//! Skeleton.
+//! A small asynchronous Kafka client: for the command line, for sinks, and for tests of every kind.
+//!
+//! - Everything comes from an [`rt::Rt`], so a client runs unchanged in the simulator.
+//! - Every queue has a limit; whoever is too fast waits.
+//!
+//! Reading order: [`Client`] finds the cluster, `connection` and `pool` talk to it, [`producer`], [`consumer`] and
+//! [`Admin`] are what it is for. Knows the protocol only, never a broker's insides.
+
+mod admin;
+mod backoff;
+mod client;
+mod connection;
+pub mod consumer;
+mod error;
+mod metadata;
+mod offsets;
+pub mod partitioner;
+mod pool;
+pub mod producer;
+mod question;
+
+pub use admin::{
+    Admin, Config, ConfigSource, DescribedCluster, DescribedGroup, GroupMember, ListedGroup, NewTopic,
+};
+pub use client::{Client, ClientConfig};
+pub use consumer::{Consumer, ConsumerConfig, Event, GroupConfig, Record, Reset};
+pub use error::Error;
+pub use metadata::{Node, Partition, Snapshot, Topic, TopicPartition};
+pub use offsets::{OffsetQuery, Offsets, Start};
+pub use producer::{Acks, Delivery, NewRecord, Producer, ProducerConfig, Written};
