@@ -24,15 +24,14 @@ function start(t, watch, script, ...args) {
 
 test('the kafkajs example: admin, producer and consumers', async (t) => {
   const watch = new Watch();
-  await withAdmin(async (admin) => {
-    const there = async () => (await admin.listTopics()).includes('rider-updates');
-    if (await there()) await admin.deleteTopics({ topics: ['rider-updates'] });
-    await eventually(async () => !(await there()), 'an earlier run left nothing behind');
-  });
+  const there = () => withAdmin(async (admin) => (await admin.listTopics()).includes('rider-updates'));
+  if (await there()) await withAdmin((admin) => admin.deleteTopics({ topics: ['rider-updates'] }));
+  await eventually(async () => !(await there()), 'an earlier run left nothing behind');
   for (const expected of [/^created topic rider-updates with 2 partitions$/, /^topic rider-updates is there already$/]) {
     const admin = start(t, watch, 'admin.js');
     assert.equal(await admin.exit, 0, admin.text);
     assert.match(admin.text.trim(), expected);
+    await eventually(there, 'the topic is known to the broker');
   }
 
   const [shared, other] = [unique('user'), unique('user')];
@@ -48,8 +47,9 @@ test('the kafkajs example: admin, producer and consumers', async (t) => {
     `${group}: [rider-updates]: PART:0: {"riderName":"tony","location":"north"}`,
     `${group}: [rider-updates]: PART:1: {"riderName":"tony","location":"south"}`,
   ];
-  const printed = (...programs) => [...new Set(programs.flatMap((program) => program.lines()))].sort();
-  const complete = (programs, group) => JSON.stringify(printed(...programs)) === JSON.stringify(expected(group));
+  // kafkajs logs to the same place, and a message may be printed by two members when the group rebalances in between.
+  const printed = (programs, group) => [...new Set(programs.flatMap((program) => program.lines()))].filter((line) => line.startsWith(group));
+  const complete = (programs, group) => JSON.stringify(printed(programs, group).sort()) === JSON.stringify(expected(group));
   await watch.until(
     () => complete(consumers.slice(0, 2), shared) && complete(consumers.slice(2), other),
     () => JSON.stringify(consumers.map((consumer) => consumer.lines()), null, 1),

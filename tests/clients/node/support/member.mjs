@@ -85,12 +85,13 @@ export function untilShares(watch, members, expected, patience) {
   );
 }
 
-/** Reads `count` messages of a topic from its beginning with a group of its own. */
+/** Reads `count` messages of a topic from its beginning with a group of its own; one that is given out again counts once. */
 export async function readAll(watch, topic, count, groupId) {
   const reader = await new Member(watch, topic, groupId).start();
+  const read = () => [...new Map(reader.messages.map((message) => [`${message.partition}/${message.offset}`, message])).values()];
   try {
-    await watch.until(() => reader.messages.length >= count, () => `${count} messages, got ${reader.messages.length}`);
-    return reader.messages;
+    await watch.until(() => read().length >= count, () => `${count} messages, got ${read().length}`);
+    return read();
   } finally {
     await reader.stop();
   }
