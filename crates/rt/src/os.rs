@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::AbortHandle;
 
@@ -48,6 +49,9 @@ pub(crate) struct Runtime {
 
 /// Runs `main` with an [`Rt`] on the operating system and returns what it returns; tasks that are still running end.
 ///
+/// Raises the soft limit of open files to the hard one: a thousand descriptors, the usual soft limit, are few
+/// connections and fewer segments, and nothing here calls `select`, for whose sake it is low.
+///
 /// # Errors
 /// When the system refuses the threads or the descriptors to begin with.
 pub fn run<T, M, F>(main: M) -> io::Result<T>
@@ -55,6 +59,7 @@ where
     M: FnOnce(Rt) -> F,
     F: Future<Output = T>,
 {
+    raise_open_files_limit();
     let cores = thread::available_parallelism()?.get();
     let tasks = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores)
@@ -68,6 +73,13 @@ where
     threads.stop();
     tasks.shutdown_timeout(SHUTDOWN_WAIT);
     Ok(value)
+}
+
+fn raise_open_files_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // A system that refuses leaves the old limit, with which everything works until it is reached.
+    let _ = setrlimit(Resource::Nofile, raised);
 }
 
 /// Waits for SIGTERM or SIGINT, from the moment of this call on.

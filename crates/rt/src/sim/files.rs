@@ -32,7 +32,8 @@ impl File {
 
     pub(crate) fn write_at(&self, slices: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
         self.check_writable()?;
-        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+        let mut bytes = Vec::with_capacity(slices.iter().map(|slice| slice.len()).sum());
+        slices.iter().for_each(|slice| bytes.extend_from_slice(slice));
         let (path, hash) = (self.path.display(), hash_of(&bytes));
         let what = format_args!("write {path} at {position}, {} bytes {hash:016x}", bytes.len());
         self.node.change(what, |disk| disk.write(self.inode, &bytes, position))
