@@ -402,13 +402,16 @@ fn silence_ends_a_connection_and_a_half_sent_request_sooner() {
             let took = rt.now().saturating_since(start);
             assert!(ends_after <= took && took < ends_after + Duration::from_secs(1), "{took:?}");
         }
-        // Who waits for an answer is not idle.
+    });
+}
+
+#[test]
+fn who_waits_for_an_answer_is_not_idle() {
+    simulated(|rt, root| async move {
+        let limits = Limits { idle: Duration::from_secs(1), ..Limits::default() };
+        let (server, _) = toy_server(&rt, root, limits).await;
         let stream = connect(&rt, &server).await;
-        for number in 0..5 {
-            stream.write_all(&ToyRequest::bytes('p', number, 255, 3)).await.unwrap();
-            rt.sleep(limits.idle - Duration::from_secs(1)).await;
-            assert_eq!(read_answer(&stream).await, Some((number, vec![])));
-        }
+        assert_eq!(play(&stream, "p1:250 b2:250").await, [1, 2]);
     });
 }
 

@@ -190,6 +190,15 @@ async fn tasks_run_finish_and_abort(rt: Rt, _root: PathBuf) {
     assert!(!stuck.is_finished());
     stuck.abort();
     assert_eq!(receiver.recv().await, None, "an aborted task's future is dropped");
+    let (handle, own_handle) = oneshot::channel::<rt::Task>();
+    let (alive, dead) = oneshot::channel::<()>();
+    let suicide = rt.spawn("suicide", async move {
+        own_handle.await.unwrap().abort();
+        std::future::pending::<()>().await;
+        drop(alive);
+    });
+    handle.send(suicide).unwrap();
+    assert!(dead.await.is_err(), "a task that aborts itself ends when it next waits");
 }
 
 async fn lanes_and_blocking_work_answer(rt: Rt, root: PathBuf) {
