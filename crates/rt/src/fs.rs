@@ -187,6 +187,16 @@ impl Fs {
         result.map_err(|err| error("sync the file system of", path, err))
     }
 
+    /// Whether [`Fs::sync_filesystem`] of the file system that holds `file` is known to report every write that
+    /// failed: ext4 and xfs do since Linux 5.8; elsewhere files are to be synced one by one.
+    pub fn filesystem_sync_reports_errors(&self, file: &File) -> io::Result<bool> {
+        let (result, path) = match &file.0 {
+            file::Kind::Os(file) => (file.filesystem_sync_reports_errors(), file.path()),
+            file::Kind::Sim(file) => (Ok(true), file.path()),
+        };
+        result.map_err(|err| error("ask the kind of the file system of", path, err))
+    }
+
     /// Bytes that can still be written on the file system of `path`.
     pub fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         match &self.0 {

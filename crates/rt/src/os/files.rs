@@ -65,6 +65,14 @@ impl File {
         Ok(rustix::fs::syncfs(&self.file)?)
     }
 
+    pub(crate) fn filesystem_sync_reports_errors(&self) -> io::Result<bool> {
+        // The magic numbers of linux/magic.h.
+        const EXT4: i128 = 0xef53;
+        const XFS: i128 = 0x5846_5342;
+        let kind = i128::from(rustix::fs::fstatfs(&self.file)?.f_type);
+        Ok(kind == EXT4 || kind == XFS)
+    }
+
     pub(crate) fn set_len(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)
     }
