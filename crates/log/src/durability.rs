@@ -18,6 +18,8 @@ use crate::sync::{SyncJob, SyncTicket, Synced};
 
 /// A sync under way.
 pub(crate) struct InFlight {
+    ticket: Offset,
+    /// What will be durable: what the ticket says, unless the log was cut since.
     durable_to: Offset,
     pub(crate) bytes: u64,
     snapshots: Vec<(Offset, Vec<u8>)>,
@@ -41,7 +43,7 @@ impl Log {
         }
         let durable_to = read(&self.shared.state).end;
         let snapshots = std::mem::take(&mut self.waiting_snapshots);
-        self.in_flight = Some(InFlight { durable_to, bytes: dirty.bytes, snapshots });
+        self.in_flight = Some(InFlight { ticket: durable_to, durable_to, bytes: dirty.bytes, snapshots });
         let mut files = dirty.others;
         files.extend(dirty.log);
         Some(SyncJob { files, dirs, ticket: SyncTicket { durable_to } })
@@ -50,7 +52,7 @@ impl Log {
     /// Hears how a sync ended: the durable end moves, or the log is fenced for good (Y3).
     pub fn synced(&mut self, synced: Synced) -> Result<Offset, LogError> {
         let Some(job) = self.in_flight.take() else { return Ok(self.durable) };
-        assert_eq!(job.durable_to, synced.ticket.durable_to, "one sync is under way at a time (Y3)");
+        assert_eq!(job.ticket, synced.ticket.durable_to, "one sync is under way at a time (Y3)");
         if let Err(error) = synced.result {
             let error = io::Error::new(error.kind(), format!("a sync failed: {error}"));
             return Err(self.fence_on(error));
@@ -91,6 +93,15 @@ impl Log {
         Ok(())
     }
 
+    /// What was under way when the log was cut says nothing about what is appended in its place.
+    pub(crate) fn forget_syncs_above(&mut self, end: Offset) {
+        self.waiting_snapshots.retain(|&(offset, _)| offset <= end);
+        if let Some(job) = &mut self.in_flight {
+            job.durable_to = job.durable_to.min(end);
+            job.snapshots.retain(|&(offset, _)| offset <= end);
+        }
+    }
+
     /// Captures the producers at the log's end, everything before being written, to be put on disk after the next
     /// sync, which takes the indexes along.
     pub(crate) fn take_snapshot(&mut self) -> io::Result<()> {
@@ -115,7 +126,7 @@ impl Log {
     }
 
     /// Keeps the snapshots of segments, as Kafka does, and the newest two: one more in case the last is torn.
-    fn drop_old_snapshots(&mut self) -> io::Result<()> {
+    pub(crate) fn drop_old_snapshots(&mut self) -> io::Result<()> {
         let bases: Vec<Offset> =
             read(&self.shared.state).segments.iter().map(|segment| segment.base()).collect();
         let newest = self.snapshots.len().saturating_sub(2);

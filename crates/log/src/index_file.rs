@@ -19,6 +19,8 @@ pub(crate) trait Entry: Copy {
     const WIDTH: usize;
     fn encode(self, out: &mut Vec<u8>);
     fn decode(bytes: &[u8]) -> Self;
+    /// Whether it can be an entry at all.
+    fn is_sound(self) -> bool;
     /// Whether `next` may stand behind `self`.
     fn precedes(self, next: Self) -> bool;
 }
@@ -120,12 +122,12 @@ impl<E: Entry> IndexFile<E> {
     }
 }
 
-/// Reads all entries of a file up to the first that is out of order, which is where a torn index ends.
+/// Reads all entries of a file up to the first that cannot stand there, which is where a torn index ends.
 pub(crate) fn sorted_prefix<E: Entry>(bytes: &[u8]) -> Vec<E> {
     let mut entries: Vec<E> = Vec::new();
     for chunk in bytes.chunks_exact(E::WIDTH) {
         let entry = E::decode(chunk);
-        if entries.last().is_some_and(|last| !last.precedes(entry)) {
+        if !entry.is_sound() || entries.last().is_some_and(|last| !last.precedes(entry)) {
             break;
         }
         entries.push(entry);

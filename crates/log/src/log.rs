@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
 use model::limits::{APPEND_GATHER_BYTES_MAX, UNSYNCED_BYTES_MAX};
-use model::{LeaderEpoch, Offset, TimestampMs};
+use model::{LeaderEpoch, Offset, TimestampMs, TopicId};
 use record::{BatchHeader, CheckedBatch, TimestampType};
 use rt::Fs;
 
@@ -37,6 +37,8 @@ use crate::sync::Dirty;
 pub struct OpenOptions {
     /// The partition's folder; created when it is not there.
     pub dir: PathBuf,
+    /// The topic whose partition it is, kept in `partition.metadata`; `None` keeps nothing there.
+    pub topic_id: Option<TopicId>,
     /// The topic's settings.
     pub config: LogConfig,
     /// How the log was left.
@@ -96,7 +98,8 @@ impl Log {
     /// Opens the log, or creates it; see [`Recovery`] for what is trusted. Blocks.
     pub fn open(fs: &Fs, options: OpenOptions) -> Result<(Log, RecoveryReport), LogError> {
         let folder = Arc::new(Folder { fs: fs.clone(), dir: options.dir, files: options.files });
-        let found = recover(&folder, &options.config, options.recovery, options.start_offset)?;
+        let found =
+            recover(&folder, &options.config, options.recovery, options.start_offset, options.topic_id)?;
         let active = found.segments.last().map(Arc::clone).expect("recovery yields a segment at least");
         let epoch_on_disk = found.epochs.latest().map_or(LeaderEpoch::NONE, |(epoch, _)| epoch);
         let state = State {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::Offset;
+use model::{Offset, TopicId};
 use record::BatchError;
 
 /// Bytes that were durable once are damaged now. Nothing was cut or changed; a person or a replica has to mend it.
@@ -85,6 +85,13 @@ pub enum LogError {
         /// The batch's base offset.
         found: Offset,
     },
+    /// The folder belongs to another topic of the same name. Nothing was changed.
+    OtherTopic {
+        /// Whose it is.
+        found: TopicId,
+        /// Whose it was to be.
+        wanted: TopicId,
+    },
     /// The leader epoch is older than one the log has seen. Nothing was written.
     StaleEpoch {
         /// The newest epoch in the log.
@@ -106,6 +113,9 @@ impl fmt::Display for LogError {
             LogError::UnsyncedFull { unsynced } => write!(f, "{unsynced} bytes are waiting to be synced"),
             LogError::NotNext { expected, found } => {
                 write!(f, "a batch at offset {found} does not follow the log's end {expected}")
+            }
+            LogError::OtherTopic { found, wanted } => {
+                write!(f, "the folder belongs to topic {found}, not {wanted}")
             }
             LogError::StaleEpoch { newest, asked } => {
                 write!(f, "leader epoch {asked} is older than {newest}, which the log has seen")

@@ -46,6 +46,10 @@ impl Entry for OffsetEntry {
         OffsetEntry { relative: half(raw >> 32), position: half(raw) }
     }
 
+    fn is_sound(self) -> bool {
+        0 <= self.relative && 0 <= self.position
+    }
+
     fn precedes(self, next: OffsetEntry) -> bool {
         self.relative < next.relative && self.position < next.position
     }

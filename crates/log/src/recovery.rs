@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use model::limits::UNSYNCED_BYTES_MAX;
-use model::{LeaderEpoch, Offset, TimestampMs};
+use model::{LeaderEpoch, Offset, TimestampMs, TopicId};
 use record::BatchHeader;
 use rt::{File, Open};
 
@@ -24,6 +24,7 @@ use crate::leader_epochs::LeaderEpochs;
 use crate::log_error::{Corruption, Damage, LogError};
 use crate::names::{self, Kind};
 use crate::offset_index::OffsetEntry;
+use crate::partition_folder::{read_topic_id, topic_id_text};
 use crate::producer_snapshot;
 use crate::producers::Producers;
 use crate::segment::{IndexCursor, Segment};
@@ -77,18 +78,20 @@ pub(crate) fn recover(
     config: &LogConfig,
     recovery: Recovery,
     start_offset: Offset,
+    topic_id: Option<TopicId>,
 ) -> Result<Recovered, LogError> {
     let created = !folder.fs.exists(&folder.dir)?;
     if created {
         folder.fs.create_dir_all(&folder.dir)?;
     }
+    let named = name_topic(folder, topic_id)?;
     let listing = list(folder, start_offset)?;
     let durable = match recovery {
         Recovery::Clean => start_offset,
         Recovery::From(recovery_point) => recovery_point.max(start_offset),
     };
     let Some(&first) = listing.bases.first() else {
-        return create(folder, start_offset, durable);
+        return create(folder, start_offset, durable, named);
     };
     let start = start_offset.max(first);
     let (trusted, producers, snapshots) = newest_snapshot(folder, &listing, first)?;
@@ -105,8 +108,8 @@ pub(crate) fn recover(
         segments: Vec::new(),
         cursor: IndexCursor::START,
         next: first,
-        touched: Vec::new(),
-        names_changed: created || listing.removed,
+        names_changed: created || listing.removed || named.is_some(),
+        touched: named.into_iter().collect(),
         report: RecoveryReport::default(),
     };
     let epochs_before = work.epochs.clone();
@@ -119,6 +122,21 @@ pub(crate) fn recover(
         work.names_changed = true;
     }
     work.finish(start, snapshots)
+}
+
+/// Sees to it that the folder says which topic it belongs to; yields the file when it had to be written.
+fn name_topic(folder: &Folder, topic_id: Option<TopicId>) -> Result<Option<File>, LogError> {
+    let Some(wanted) = topic_id else { return Ok(None) };
+    match read_topic_id(&folder.fs, &folder.dir)? {
+        Some(found) if found == wanted => Ok(None),
+        Some(found) => Err(LogError::OtherTopic { found, wanted }),
+        None => {
+            let file = folder.fs.open(&folder.dir.join(names::PARTITION_METADATA), Open::Create)?;
+            file.set_len(0)?;
+            file.write_all_at(&[io::IoSlice::new(topic_id_text(wanted).as_bytes())], 0)?;
+            Ok(Some(file))
+        }
+    }
 }
 
 struct Listing {
@@ -167,7 +185,12 @@ pub(crate) fn remove_segment(folder: &Folder, base: Offset) -> io::Result<()> {
 }
 
 /// A log that holds nothing yet.
-fn create(folder: &Arc<Folder>, start: Offset, durable: Offset) -> Result<Recovered, LogError> {
+fn create(
+    folder: &Arc<Folder>,
+    start: Offset,
+    durable: Offset,
+    named: Option<File>,
+) -> Result<Recovered, LogError> {
     if start < durable {
         let what = Damage::Missing { from: start, to: durable };
         return Err(Corruption { path: folder.dir.clone(), position: 0, what }.into());
@@ -180,7 +203,7 @@ fn create(folder: &Arc<Folder>, start: Offset, durable: Offset) -> Result<Recove
         epochs: LeaderEpochs::default(),
         producers: Producers::default(),
         snapshots: Vec::new(),
-        unsynced: Vec::new(),
+        unsynced: named.into_iter().collect(),
         unsynced_names: true,
         report: RecoveryReport::default(),
     })
@@ -300,12 +323,14 @@ impl Work<'_> {
     fn load_trusted(&mut self, base: Offset, next_base: Offset) -> Result<(), LogError> {
         let size = self.folder.fs.file_len(&self.folder.path(base, Kind::Log))?;
         let sound_offsets = self.last_of::<OffsetEntry>(base, Kind::OffsetIndex)?.filter(|(_, last)| {
-            last.is_none_or(|last| last.position() < size && last.last_offset(base) < next_base)
+            last.is_none_or(|last| {
+                last.is_sound() && last.position() < size && last.last_offset(base) < next_base
+            })
         });
         // A segment that was closed has its largest timestamp as last entry, whatever else is there.
-        let sound_times = self
-            .last_of::<TimeEntry>(base, Kind::TimeIndex)?
-            .filter(|(_, last)| last.map_or(size == 0, |last| last.last_offset(base) < next_base));
+        let sound_times = self.last_of::<TimeEntry>(base, Kind::TimeIndex)?.filter(|(_, last)| {
+            last.map_or(size == 0, |last| last.is_sound() && last.last_offset(base) < next_base)
+        });
         let mut complete = false;
         if let (Some((offsets, last_offset)), Some((times, last_time))) = (sound_offsets, sound_times) {
             let (offsets, times) = (IndexFile::new(offsets, last_offset), IndexFile::new(times, last_time));
@@ -393,7 +418,7 @@ impl Work<'_> {
                 Ok(None) => break None,
                 Err(ScanError::Io(error)) => return Err(error.into()),
                 Err(ScanError::Bad { position, error }) => break Some((position, Damage::Batch(error))),
-                Ok(Some(found)) if found.header.base_offset < self.next => {
+                Ok(Some(found)) if !self.may_follow(base, &found.header) => {
                     let what = Damage::OffsetOrder { expected: self.next, found: found.header.base_offset };
                     break Some((found.position, what));
                 }
@@ -410,6 +435,12 @@ impl Work<'_> {
         segment.cut(end, self.cursor.largest);
         self.segments.push(Arc::new(segment));
         Ok(torn)
+    }
+
+    /// Whether a batch's offsets can stand here: the base offset is not covered by the checksum.
+    fn may_follow(&self, base: Offset, header: &BatchHeader) -> bool {
+        let fits = i32::try_from(header.last_offset().since(base)).is_ok();
+        self.next <= header.base_offset && fits
     }
 
     fn on_batch(&mut self, segment: &Segment, found: &Found) {
@@ -430,10 +461,10 @@ impl Work<'_> {
         if self.replay_epochs_from < self.trusted {
             return Ok((self.segment_indexed_to(base, size, Vec::new(), Vec::new())?, 0));
         }
-        let mut offsets: Vec<OffsetEntry> = self.read_index(base, Kind::OffsetIndex)?;
-        let mut times: Vec<TimeEntry> = self.read_index(base, Kind::TimeIndex)?;
-        offsets.retain(|entry| entry.last_offset(base) < self.trusted && entry.position() < size);
-        times.retain(|entry| entry.last_offset(base) < self.trusted);
+        let Some((offsets, times)) = self.trusted_entries(base, size)? else {
+            self.report.rebuilt_indexes += 1;
+            return Ok((self.segment_indexed_to(base, size, Vec::new(), Vec::new())?, 0));
+        };
         let Some(floor) = offsets.last().copied() else {
             let segment = self.segment_indexed_to(base, size, offsets, times)?;
             self.cursor.largest = segment.largest();
@@ -458,14 +489,30 @@ impl Work<'_> {
         }
     }
 
-    /// Reads an index as far as it is in order; nothing when it is missing.
-    fn read_index<E: Entry>(&mut self, base: Offset, kind: Kind) -> io::Result<Vec<E>> {
+    /// The entries below what is trusted; `None` when an index is missing or cannot be what was written.
+    fn trusted_entries(
+        &self,
+        base: Offset,
+        size: u64,
+    ) -> io::Result<Option<(Vec<OffsetEntry>, Vec<TimeEntry>)>> {
+        let offsets = self.read_index::<OffsetEntry>(base, Kind::OffsetIndex)?;
+        let times = self.read_index::<TimeEntry>(base, Kind::TimeIndex)?;
+        let (Some(mut offsets), Some(mut times)) = (offsets, times) else { return Ok(None) };
+        offsets.retain(|entry| entry.last_offset(base) < self.trusted && entry.position() < size);
+        times.retain(|entry| entry.last_offset(base) < self.trusted);
+        let lacks_times = times.is_empty() && !offsets.is_empty();
+        Ok(Some((offsets, times)).filter(|_| !lacks_times))
+    }
+
+    /// Reads an index as far as it is in order. After a crash its end may be torn; after a clean shutdown it may not.
+    fn read_index<E: Entry>(&self, base: Offset, kind: Kind) -> io::Result<Option<Vec<E>>> {
         match self.folder.fs.read(&self.folder.path(base, kind)) {
-            Ok(bytes) => Ok(sorted_prefix(&bytes)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.report.rebuilt_indexes += 1;
-                Ok(Vec::new())
+            Ok(bytes) => {
+                let entries: Vec<E> = sorted_prefix(&bytes);
+                let whole = entries.len() * E::WIDTH == bytes.len();
+                Ok(Some(entries).filter(|_| whole || self.recovery != Recovery::Clean))
             }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }

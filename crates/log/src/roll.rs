@@ -23,11 +23,11 @@ impl Log {
         if position == 0 {
             return Ok(false);
         }
-        let entries_full = |width: u64, entries: u64| self.config.index_bytes_max / width <= entries + 1;
         let too_far = i32::try_from(header.last_offset().since(self.active.base())).is_err();
+        // The time index keeps room for the entry that closes it.
         let full = self.config.segment_bytes < position + size
-            || entries_full(8, self.active.offsets.len())
-            || entries_full(12, self.active.times.len())
+            || self.config.index_bytes_max / 8 <= self.active.offsets.len()
+            || self.config.index_bytes_max / 12 <= self.active.times.len() + 1
             || too_far;
         Ok(full || self.roll_wait_is_over(header, now_ms)?)
     }
@@ -81,7 +81,12 @@ impl Log {
     pub(crate) fn begin_segment(&mut self, base: Offset) -> io::Result<()> {
         let segment = create_segment(&self.shared.folder, base)?;
         self.dirty.names = true;
-        write(&self.shared.state).segments.push(Arc::clone(&segment));
+        {
+            let mut state = write(&self.shared.state);
+            // A log that was cut to nothing begins its only segment anew.
+            state.segments.retain(|old| old.base() < base);
+            state.segments.push(Arc::clone(&segment));
+        }
         self.active = segment;
         self.cursor = IndexCursor::START;
         self.first_timestamp = None;

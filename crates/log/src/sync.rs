@@ -47,17 +47,11 @@ pub struct Synced {
 impl SyncJob {
     /// Does the job here and now, file by file. Blocks.
     pub fn run(self, fs: &Fs) -> Synced {
-        let result = sync_files(&self.files).and_then(|()| sync_dirs(fs, &self.dirs));
+        let files = || self.files.iter().try_for_each(File::sync_data);
+        let dirs = || self.dirs.iter().try_for_each(|dir| fs.sync_dir(dir));
+        let result = files().and_then(|()| dirs());
         Synced { ticket: self.ticket, result: result.map_err(Arc::new) }
     }
-}
-
-pub(crate) fn sync_files(files: &[File]) -> io::Result<()> {
-    files.iter().try_for_each(File::sync_data)
-}
-
-pub(crate) fn sync_dirs(fs: &Fs, dirs: &[PathBuf]) -> io::Result<()> {
-    dirs.iter().try_for_each(|dir| fs.sync_dir(dir))
 }
 
 /// What a log has changed and not yet given to a job.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
-use record::{BatchBuilder, BatchHeader, BatchOptions, CheckedBatch, Compression, Producer};
+use record::{BatchBuilder, BatchOptions, CheckedBatch, Producer};
 use rt::Fs;
 
 use crate::*;
@@ -28,6 +28,7 @@ impl Folder {
     pub(crate) fn options(&self, recovery: Recovery) -> OpenOptions {
         OpenOptions {
             dir: self.dir.join("t-0"),
+            topic_id: None,
             config: LogConfig { index_interval_bytes: 100, ..LogConfig::default() },
             recovery,
             start_offset: Offset::ZERO,
@@ -119,4 +120,436 @@ fn what_is_appended_is_read_and_survives_a_clean_restart() {
     sync(&mut log, &folder.fs);
     assert_eq!(log.reader().end_offset_for_epoch(LeaderEpoch(3)), (LeaderEpoch(3), Offset(3)));
     assert_eq!(values(&log.reader(), Offset(2), Offset(4)), ["c", "d"]);
+}
+
+fn small_segments(folder: &Folder, recovery: Recovery) -> OpenOptions {
+    let mut options = folder.options(recovery);
+    options.config.segment_bytes = 200;
+    options
+}
+
+fn files(folder: &Folder) -> Vec<String> {
+    let entries = folder.fs.read_dir(&folder.dir.join("t-0")).expect("listed");
+    entries.into_iter().map(|entry| entry.name).collect()
+}
+
+fn append(log: &mut Log, values: &[&str]) -> Offset {
+    log.append(batch_of(values, 1000), LeaderEpoch(0), 0).expect("appends").base_offset
+}
+
+#[test]
+fn segments_roll_by_size_and_reads_cross_them() {
+    let folder = Folder::new("roll");
+    let (mut log, _) = Log::open(&folder.fs, small_segments(&folder, Recovery::Clean)).expect("opens");
+    for value in ["a", "b", "c", "d", "e"] {
+        append(&mut log, &[value, value]);
+    }
+    sync(&mut log, &folder.fs);
+    let logs: Vec<String> = files(&folder).into_iter().filter(|name| name.ends_with(".log")).collect();
+    assert_eq!(logs, ["00000000000000000000.log", "00000000000000000004.log", "00000000000000000008.log"]);
+    assert_eq!(values(&log.reader(), Offset(3), Offset(10)), ["b", "c", "c", "d", "d", "e", "e"]);
+    assert_eq!(values(&log.reader(), Offset(0), Offset(6)), ["a", "a", "b", "b", "c", "c"]);
+    assert_eq!(log.reader().size_in_bytes(), 5 * 77);
+}
+
+#[test]
+fn segments_roll_by_time_and_by_full_indexes() {
+    for (name, config, expected) in [
+        ("time", LogConfig { segment_ms: 1500, ..LogConfig::default() }, 3),
+        ("index", LogConfig { index_bytes_max: 48, index_interval_bytes: 1, ..LogConfig::default() }, 2),
+        ("none", LogConfig::default(), 1),
+    ] {
+        let folder = Folder::new(name);
+        let options = OpenOptions { config, ..folder.options(Recovery::Clean) };
+        let (mut log, _) = Log::open(&folder.fs, options).expect("opens");
+        for second in 0..5 {
+            log.append(batch_of(&["x"], second * 1000), LeaderEpoch(0), 0).expect("appends");
+            log.write().expect("writes");
+        }
+        let logs = files(&folder).iter().filter(|name| name.ends_with(".log")).count();
+        assert_eq!(logs, expected, "{name}");
+    }
+}
+
+#[test]
+fn a_slice_ends_at_its_limits() {
+    let folder = Folder::new("limits");
+    let (mut log, _) = folder.open(Recovery::Clean);
+    for value in ["a", "b", "c"] {
+        append(&mut log, &[value, value]);
+    }
+    log.write().expect("writes");
+    let reader = log.reader();
+    let size = 77;
+    for (from, up_to, max_bytes, first_batch, expected) in [
+        (0, 6, 1000, FirstBatch::Whole, Some((0, 3 * size))),
+        (1, 6, 1000, FirstBatch::Whole, Some((0, 3 * size))),
+        (2, 6, 1000, FirstBatch::Whole, Some((size, 2 * size))),
+        (2, 4, 1000, FirstBatch::Whole, Some((size, size))),
+        (0, 6, 100, FirstBatch::Whole, Some((0, 100))),
+        (0, 6, 1, FirstBatch::Whole, Some((0, size))),
+        (0, 6, 0, FirstBatch::Limited, None),
+        (0, 6, size - 1, FirstBatch::Limited, None),
+        (0, 6, size, FirstBatch::Limited, Some((0, size))),
+        (4, 4, 1000, FirstBatch::Whole, None),
+        (6, 6, 1000, FirstBatch::Whole, None),
+        (5, 4, 1000, FirstBatch::Whole, None),
+    ] {
+        let limits = ReadLimits { max_bytes, first_batch, cold: Cold::Refuse };
+        let read = reader.read(Offset(from), Offset(up_to), limits).expect("in range");
+        let slice = read.slice.map(|slice| (slice.position, slice.len));
+        assert_eq!(slice, expected, "{from}..{up_to} of {max_bytes} {first_batch:?}");
+    }
+    for outside in [-1, 7] {
+        let error = reader.read(Offset(outside), Offset(6), ALL).expect_err("outside");
+        assert!(matches!(error, ReadError::OutOfRange { start: Offset(0), end: Offset(6) }), "{error}");
+    }
+}
+
+#[test]
+fn timestamps_are_found_record_by_record() {
+    let folder = Folder::new("timestamps");
+    let (mut log, _) = Log::open(&folder.fs, small_segments(&folder, Recovery::Clean)).expect("opens");
+    // Offsets 0..=7 with timestamps 10 11, 30 31, 20 21, 40 41, in two segments.
+    for timestamp in [10, 30, 20, 40] {
+        log.append(batch_of(&["x", "y"], timestamp), LeaderEpoch(0), 0).expect("appends");
+    }
+    log.write().expect("writes");
+    let reader = log.reader();
+    for (wanted, up_to, expected) in [
+        (0, 8, Some((0, 10))),
+        (11, 8, Some((1, 11))),
+        (12, 8, Some((2, 30))),
+        (31, 8, Some((3, 31))),
+        (32, 8, Some((6, 40))),
+        (32, 6, None),
+        (41, 8, Some((7, 41))),
+        (42, 8, None),
+    ] {
+        let found = reader.offset_for_timestamp(TimestampMs(wanted), Offset(up_to)).expect("searched");
+        let expected = expected.map(|(offset, timestamp)| (Offset(offset), TimestampMs(timestamp)));
+        assert_eq!(found, expected, "{wanted} below {up_to}");
+    }
+    for (up_to, expected) in [(8, Some((7, 41))), (6, Some((3, 31))), (2, Some((1, 11))), (0, None)] {
+        let found = reader.offset_of_max_timestamp(Offset(up_to)).expect("searched");
+        assert_eq!(
+            found,
+            expected.map(|(offset, timestamp)| (Offset(offset), TimestampMs(timestamp))),
+            "{up_to}"
+        );
+    }
+}
+
+#[test]
+fn indexes_that_are_missing_short_or_garbage_are_built_anew() {
+    let folder = Folder::new("indexes");
+    let open = || Log::open(&folder.fs, small_segments(&folder, Recovery::Clean)).expect("opens");
+    let (mut log, _) = open();
+    for value in 0..20 {
+        append(&mut log, &[&value.to_string()]);
+    }
+    log.close().expect("closes");
+    let dir = folder.dir.join("t-0");
+    let sound: Vec<(String, Vec<u8>)> = files(&folder)
+        .into_iter()
+        .filter(|name| name.ends_with("index"))
+        .map(|name| (name.clone(), folder.fs.read(&dir.join(&name)).expect("reads")))
+        .collect();
+    assert!(sound.iter().all(|(name, bytes)| !bytes.is_empty() || name.ends_with(".index")), "times in each");
+    for damage in ["remove", "empty", "odd", "ones"] {
+        for (name, bytes) in &sound {
+            let path = dir.join(name);
+            let file = folder.fs.open(&path, rt::Open::ReadWrite).expect("opens");
+            let write = |bytes: &[u8]| file.write_all_at(&[std::io::IoSlice::new(bytes)], 0).expect("writes");
+            match damage {
+                "remove" => folder.fs.remove_file(&path).expect("removes"),
+                "empty" => file.set_len(0).expect("cuts"),
+                "odd" => write(&vec![0; bytes.len() + 1]),
+                _ => write(&vec![0xff; bytes.len().max(24)]),
+            }
+        }
+        let (log, report) = open();
+        assert!(0 < report.rebuilt_indexes, "{damage}");
+        assert_eq!(values(&log.reader(), Offset(7), Offset(20)).len(), 13, "{damage}");
+        assert_eq!(
+            log.reader().offset_of_max_timestamp(Offset(20)).expect("searched"),
+            Some((Offset(0), TimestampMs(1000)))
+        );
+        log.close().expect("closes");
+        for (name, bytes) in &sound {
+            assert_eq!(&folder.fs.read(&dir.join(name)).expect("reads"), bytes, "{name} after {damage}");
+        }
+    }
+}
+
+/// A log of ten batches, all synced up to offset 6, the rest only written; then the process is gone.
+fn crashed(folder: &Folder) {
+    let (mut log, _) = folder.open(Recovery::Clean);
+    for value in 0..6 {
+        append(&mut log, &[&value.to_string()]);
+    }
+    sync(&mut log, &folder.fs);
+    for value in 6..10 {
+        append(&mut log, &[&value.to_string()]);
+    }
+    log.write().expect("writes");
+}
+
+fn damage(folder: &Folder, position: u64, bytes: &[u8]) {
+    let path = folder.dir.join("t-0/00000000000000000000.log");
+    let file = folder.fs.open(&path, rt::Open::ReadWrite).expect("opens");
+    file.write_all_at(&[std::io::IoSlice::new(bytes)], position).expect("writes");
+}
+
+/// Bytes of a batch with one record of one character.
+const ONE: u64 = 69;
+
+#[test]
+fn a_torn_tail_is_cut_and_what_was_durable_never_is() {
+    for (name, position, bytes, recovery_point, expected) in [
+        ("whole", 10 * ONE, &[][..], 6, Ok(10)),
+        ("flipped", 8 * ONE + 67, &[1], 6, Ok(8)),
+        ("length", 7 * ONE + 8, &[0x7f, 0, 0, 0], 6, Ok(7)),
+        ("zeros", 10 * ONE, &[0; 100], 6, Ok(10)),
+        ("first unsynced", 6 * ONE, &[9], 6, Ok(6)),
+        ("durable", 5 * ONE + 67, &[1], 6, Err(5 * ONE)),
+        ("no recovery point", 5 * ONE + 67, &[1], 0, Ok(5)),
+        ("too little", 10 * ONE, &[], 11, Err(10 * ONE)),
+    ] {
+        let folder = Folder::new(&format!("torn-{}", name.replace(' ', "-")));
+        crashed(&folder);
+        damage(&folder, position, bytes);
+        let before = files(&folder);
+        let opened = Log::open(&folder.fs, folder.options(Recovery::From(Offset(recovery_point))));
+        match (opened, expected) {
+            (Ok((log, report)), Ok(end)) => {
+                assert_eq!((log.log_end(), log.durable_end()), (Offset(end), Offset(end)), "{name}");
+                assert_eq!(
+                    values(&log.reader(), Offset(0), Offset(end)).len(),
+                    usize::try_from(end).expect("few")
+                );
+                assert_eq!(0 < report.cut_bytes, end < 10 || name == "zeros", "{name}");
+            }
+            (Err(LogError::Corrupt(corruption)), Err(position)) => {
+                assert_eq!(corruption.position, position, "{name}: {corruption}");
+                assert_eq!(files(&folder), before, "nothing was cut");
+                let again = Log::open(&folder.fs, folder.options(Recovery::From(Offset(recovery_point))));
+                assert!(matches!(again, Err(LogError::Corrupt(_))), "{name}: found again");
+            }
+            (opened, expected) => {
+                panic!("{name}: {:?}, not {expected:?}", opened.map(|(log, _)| log.log_end()))
+            }
+        }
+    }
+}
+
+#[test]
+fn damage_after_a_clean_shutdown_is_never_cut() {
+    let folder = Folder::new("clean-damage");
+    let (mut log, _) = folder.open(Recovery::Clean);
+    append(&mut log, &["a"]);
+    log.close().expect("closes");
+    damage(&folder, ONE, &[0; 10]);
+    let opened = Log::open(&folder.fs, folder.options(Recovery::Clean));
+    assert!(matches!(opened, Err(LogError::Corrupt(_))));
+}
+
+#[test]
+fn a_range_not_written_here_is_checked_at_its_first_read() {
+    let folder = Folder::new("cold");
+    let (mut log, _) = folder.open(Recovery::Clean);
+    for value in ["a", "b", "c"] {
+        append(&mut log, &[value]);
+    }
+    log.close().expect("closes");
+    damage(&folder, 2 * ONE + 67, &[1]);
+    let (mut log, _) = folder.open(Recovery::Clean);
+    append(&mut log, &["d"]);
+    log.write().expect("writes");
+    log.set_high_watermark(Offset(4));
+    let refuse = ReadLimits { cold: Cold::Refuse, ..ALL };
+    let reader = log.reader();
+    assert!(reader.read(Offset(3), Offset(4), refuse).expect("written here").slice.is_some());
+    assert!(matches!(reader.read(Offset(0), Offset(2), refuse), Err(ReadError::Cold)));
+    assert_eq!(values(&reader, Offset(0), Offset(2)), ["a", "b"]);
+    assert!(reader.read(Offset(0), Offset(2), refuse).expect("checked by now").slice.is_some());
+    let error = reader.read(Offset(2), Offset(4), ALL).expect_err("damaged");
+    assert!(matches!(error, ReadError::Corrupt(_)), "{error}");
+}
+
+fn idempotent(sequence: i32, value: &str) -> CheckedBatch {
+    let mut builder = BatchBuilder::new();
+    builder.push(None, Some(value.as_bytes()), &[], TimestampMs(1000));
+    let producer = Producer { id: ProducerId(7), epoch: ProducerEpoch(0), base_sequence: sequence };
+    builder.build(BatchOptions { producer: Some(producer), ..BatchOptions::default() }).expect("records")
+}
+
+#[test]
+fn producers_survive_restarts_of_every_kind() {
+    let folder = Folder::new("producers");
+    let duplicate = |log: &Log, sequence: i32| match log.check_sequence(idempotent(sequence, "x").header()) {
+        Ok(Sequence::Duplicate { base_offset, .. }) => Some(base_offset.0),
+        Ok(Sequence::New) | Err(_) => None,
+    };
+    let (mut log, _) = folder.open(Recovery::Clean);
+    for sequence in 0..7 {
+        log.append(idempotent(sequence, "x"), LeaderEpoch(0), 0).expect("appends");
+    }
+    sync(&mut log, &folder.fs);
+    let before = log.producers().clone();
+    assert_eq!((duplicate(&log, 1), duplicate(&log, 2), duplicate(&log, 6)), (None, Some(2), Some(6)));
+    drop(log);
+    let (log, _) = folder.open(Recovery::From(Offset(3)));
+    assert_eq!(log.producers(), &before, "after a crash");
+    log.close().expect("closes");
+    let (mut log, report) = folder.open(Recovery::Clean);
+    assert_eq!(log.producers(), &before, "after a clean shutdown");
+    assert!(report.scanned_bytes < 3 * 77, "from the snapshot, not from the batches");
+    log.truncate_to(RecoveryPointLowered::persisted(Offset(5))).expect("cuts");
+    assert_eq!((duplicate(&log, 4), duplicate(&log, 5)), (Some(4), None));
+    log.append(idempotent(5, "y"), LeaderEpoch(0), 0).expect("appends");
+    sync(&mut log, &folder.fs);
+    assert_eq!(values(&log.reader(), Offset(4), Offset(6)), ["x", "y"]);
+}
+
+#[test]
+fn truncation_keeps_what_a_slice_holds_and_survives_a_restart() {
+    let folder = Folder::new("truncation");
+    let (mut log, _) = Log::open(&folder.fs, small_segments(&folder, Recovery::Clean)).expect("opens");
+    for value in 0..10 {
+        log.append(batch_of(&[&value.to_string()], 1000), LeaderEpoch(value / 4), 0).expect("appends");
+    }
+    sync(&mut log, &folder.fs);
+    let slice = log.reader().read(Offset(0), Offset(2), ALL).expect("reads").slice.expect("bytes");
+    assert_eq!(
+        log.truncate_to(RecoveryPointLowered::persisted(Offset(12))).expect("nothing to cut"),
+        Offset(10)
+    );
+    assert_eq!(log.truncate_to(RecoveryPointLowered::persisted(Offset(5))).expect("cuts"), Offset(5));
+    assert_eq!(log.reader().latest_epoch(), Some((LeaderEpoch(1), Offset(4))));
+    assert_eq!(log.truncate_to(RecoveryPointLowered::persisted(Offset(1))).expect("cuts"), Offset(1));
+    log.append(batch_of(&["new"], 1000), LeaderEpoch(3), 0).expect("appends");
+    sync(&mut log, &folder.fs);
+    let mut first = vec![0; usize::try_from(ONE).expect("small")];
+    slice.file.read_exact_at(&mut first, 0).expect("still there");
+    assert!(record::check(&first).is_ok());
+    let second = slice.file.read_at(&mut first, ONE).expect("the file ends here");
+    assert_eq!(second, 0, "what was cut is gone, not overwritten");
+    for recovery in [Recovery::From(Offset(1)), Recovery::Clean] {
+        assert_eq!(values(&log.reader(), Offset(0), Offset(2)), ["0", "new"]);
+        log.close().expect("closes");
+        (log, _) = Log::open(&folder.fs, small_segments(&folder, recovery)).expect("opens");
+        assert_eq!(log.log_end(), Offset(2));
+    }
+    assert_eq!(log.truncate_to(RecoveryPointLowered::persisted(Offset(0))).expect("cuts"), Offset(0));
+    assert_eq!(append(&mut log, &["again"]), Offset(0));
+    log.restart_at(RecoveryPointLowered::persisted(Offset(0)), Offset(50)).expect("restarts");
+    assert_eq!((log.log_start(), log.log_end()), (Offset(50), Offset(50)));
+    assert_eq!(append(&mut log, &["far"]), Offset(50));
+    sync(&mut log, &folder.fs);
+    log.close().expect("closes");
+    let options = OpenOptions { start_offset: Offset(50), ..folder.options(Recovery::Clean) };
+    let (log, _) = Log::open(&folder.fs, options).expect("opens");
+    assert_eq!(values(&log.reader(), Offset(50), Offset(51)), ["far"]);
+}
+
+#[test]
+fn old_segments_go_by_age_size_and_request() {
+    let folder = Folder::new("retention");
+    let (mut log, _) = Log::open(&folder.fs, small_segments(&folder, Recovery::Clean)).expect("opens");
+    // Two batches a segment: segments at 0, 2, 4, 6, with timestamps 1000 to 8000.
+    for value in 0..8 {
+        log.append(batch_of(&["x"], 1000 * (value + 1)), LeaderEpoch(0), 0).expect("appends");
+    }
+    sync(&mut log, &folder.fs);
+    let (none, all) = (Retention { age_ms: None, bytes: None }, Offset(8));
+    let age = |age_ms| Retention { age_ms: Some(age_ms), ..none };
+    let size = |bytes| Retention { bytes: Some(bytes), ..none };
+    for (retention, now, high_watermark, expected) in [
+        (none, 1_000_000, all, None),
+        (age(5000), 9_000, all, Some(2)),
+        (age(5000), 9_500, Offset(1), None),
+        (age(5000), 11_500, all, Some(6)),
+        (size(8 * ONE), 0, all, None),
+        (size(6 * ONE), 0, all, Some(2)),
+        (size(5 * ONE), 0, all, Some(2)),
+        (size(3 * ONE), 0, Offset(3), Some(2)),
+    ] {
+        let start = log.expired_to(retention, now, high_watermark).expect("computed");
+        assert_eq!(start, expected.map(Offset), "{retention:?} at {now} below {high_watermark}");
+    }
+    log.advance_start(Offset(5)).expect("within the log");
+    assert_eq!(log.remove_before_start().expect("removes"), 2);
+    assert!(matches!(log.reader().read(Offset(4), all, ALL), Err(ReadError::OutOfRange { .. })));
+    assert_eq!(log.reader().end_offset_for_epoch(LeaderEpoch(0)), (LeaderEpoch(0), all));
+    assert_eq!(values(&log.reader(), Offset(5), all).len(), 3);
+    assert_eq!(
+        log.expired_to(age(5000), 1_000_000, all).expect("computed"),
+        Some(all),
+        "the newest one as well"
+    );
+    log.advance_start(all).expect("within the log");
+    assert_eq!(log.remove_before_start().expect("removes"), 2);
+    let logs: Vec<String> = files(&folder).into_iter().filter(|name| name.ends_with(".log")).collect();
+    assert_eq!(logs, ["00000000000000000008.log"]);
+    assert_eq!(append(&mut log, &["next"]), all);
+    log.close().expect("closes");
+    let options = OpenOptions { start_offset: all, ..folder.options(Recovery::Clean) };
+    let (log, _) = Log::open(&folder.fs, options).expect("opens");
+    assert_eq!((log.log_start(), log.log_end()), (all, Offset(9)));
+}
+
+#[test]
+fn what_cannot_be_appended_changes_nothing() {
+    let folder = Folder::new("refused");
+    let (mut log, _) = Log::open(&folder.fs, small_segments(&folder, Recovery::Clean)).expect("opens");
+    let large = "x".repeat(300);
+    let error = log.append(batch_of(&[&large], 0), LeaderEpoch(0), 0).expect_err("larger than a segment");
+    assert!(matches!(error, LogError::BatchTooLarge { max: 200, .. }), "{error}");
+    log.append(batch_of(&["a"], 0), LeaderEpoch(5), 0).expect("appends");
+    let error = log.append(batch_of(&["b"], 0), LeaderEpoch(4), 0).expect_err("an old leader");
+    assert!(matches!(error, LogError::StaleEpoch { newest: 5, asked: 4 }), "{error}");
+    let error = log.append_replicated(batch_of(&["b"], 0), 0).expect_err("offset 0 again");
+    assert!(matches!(error, LogError::NotNext { expected: Offset(1), found: Offset(0) }), "{error}");
+    log.fence("for the test");
+    let error = log.append(batch_of(&["b"], 0), LeaderEpoch(5), 0).expect_err("fenced");
+    assert!(matches!(error, LogError::Fenced { .. }), "{error}");
+    assert_eq!(log.log_end(), Offset(1));
+}
+
+#[test]
+fn unsynced_bytes_are_bounded() {
+    let folder = Folder::new("unsynced");
+    let (mut log, _) = folder.open(Recovery::Clean);
+    let large = "x".repeat(1 << 20);
+    let mut appended = 0;
+    let error = loop {
+        match log.append(batch_of(&[&large], 0), LeaderEpoch(0), 0) {
+            Ok(_) => appended += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, LogError::UnsyncedFull { .. }), "{error}");
+    assert_eq!(appended, 63, "of a mebibyte and a little each");
+    sync(&mut log, &folder.fs);
+    assert!(log.has_room_for(1 << 20));
+    assert_eq!(append(&mut log, &["more"]), Offset(63));
+}
+
+#[test]
+fn descriptors_are_bounded_and_appends_by_time_carry_it() {
+    let folder = Folder::new("descriptors");
+    let mut options = small_segments(&folder, Recovery::Clean);
+    options.config.timestamp_type = record::TimestampType::LogAppendTime;
+    let files = Arc::clone(&options.files);
+    let (mut log, _) = Log::open(&folder.fs, options).expect("opens");
+    for value in 0..40 {
+        let appended = log.append(batch_of(&[&value.to_string()], 0), LeaderEpoch(0), 77).expect("appends");
+        assert_eq!(appended.log_append_time, Some(TimestampMs(77)));
+    }
+    sync(&mut log, &folder.fs);
+    assert_eq!(values(&log.reader(), Offset(0), Offset(40)).len(), 40);
+    assert!(files.count() <= 8);
+    let found = log.reader().offset_for_timestamp(TimestampMs(70), Offset(40)).expect("searched");
+    assert_eq!(found, Some((Offset(0), TimestampMs(77))));
 }

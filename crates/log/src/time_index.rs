@@ -46,6 +46,10 @@ impl Entry for TimeEntry {
         TimeEntry { timestamp, relative }
     }
 
+    fn is_sound(self) -> bool {
+        0 <= self.relative && 0 <= self.timestamp
+    }
+
     fn precedes(self, next: TimeEntry) -> bool {
         self.timestamp < next.timestamp && self.relative <= next.relative
     }

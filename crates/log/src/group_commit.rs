@@ -1,0 +1,138 @@
+//! Group commit: the sync jobs of all partitions of a folder, made durable round by round.
+//!
+//! - G1 While one round runs, the next one collects: a job waits for one round at the most, then for its own.
+//! - G2 Every job hears how it ended, once. A round over the whole file system that fails, fails for all in it.
+//! - G3 Nothing that failed is synced again (D1).
+
+use std::io;
+use std::sync::Arc;
+
+use rt::channel::{mpsc, oneshot};
+use rt::{File, Rt};
+
+use crate::data_dir::DataDir;
+use crate::sync::{SyncJob, SyncTicket, Synced};
+use crate::sync_method::{MethodChooser, SyncMethod};
+
+/// Threads that sync files of one round at the same time.
+const THREADS_MAX: usize = 4;
+
+/// The group commit of one data folder; cheap to clone. It ends when the last clone is dropped.
+#[derive(Clone)]
+pub struct GroupCommit {
+    // Not bounded: a log has one job under way, so there are never more than partitions.
+    jobs: mpsc::UnboundedSender<Request>,
+}
+
+struct Request {
+    job: SyncJob,
+    done: Box<dyn FnOnce(Synced) + Send>,
+}
+
+impl GroupCommit {
+    /// Starts the rounds for a data folder.
+    pub fn start(rt: &Rt, data_dir: &DataDir) -> io::Result<GroupCommit> {
+        let anchor = data_dir.anchor().clone();
+        let allowed = rt.fs().filesystem_sync_reports_errors(&anchor)?;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let rounds = Rounds { rt: rt.clone(), anchor, chooser: MethodChooser::new(allowed), jobs: receiver };
+        rt.spawn("group commit", rounds.run());
+        Ok(GroupCommit { jobs: sender })
+    }
+
+    /// Hands a job in; `done` is called, on another task, when it is over. It must not block.
+    pub fn submit(&self, job: SyncJob, done: impl FnOnce(Synced) + Send + 'static) {
+        let request = Request { job, done: Box::new(done) };
+        if let Err(refused) = self.jobs.send(request) {
+            // The rounds end with the runtime only; what was not synced must not look as if it were.
+            let Request { job, done } = refused.0;
+            done(Synced { ticket: job.ticket, result: Err(Arc::new(io::ErrorKind::BrokenPipe.into())) });
+        }
+    }
+
+    /// Hands a job in and waits for it.
+    pub async fn sync(&self, job: SyncJob) -> Synced {
+        let (sender, receiver) = oneshot::channel();
+        let ticket = SyncTicket { durable_to: job.ticket.durable_to };
+        self.submit(job, move |synced| {
+            // Whoever waited may be gone, and with it the log.
+            let _ = sender.send(synced);
+        });
+        receiver
+            .await
+            .unwrap_or_else(|_| Synced { ticket, result: Err(Arc::new(io::ErrorKind::BrokenPipe.into())) })
+    }
+}
+
+struct Rounds {
+    rt: Rt,
+    anchor: File,
+    chooser: MethodChooser,
+    jobs: mpsc::UnboundedReceiver<Request>,
+}
+
+impl Rounds {
+    async fn run(mut self) {
+        while let Some(first) = self.jobs.recv().await {
+            let mut round = vec![first];
+            while let Ok(next) = self.jobs.try_recv() {
+                round.push(next);
+            }
+            self.round(round).await;
+        }
+    }
+
+    async fn round(&mut self, round: Vec<Request>) {
+        let files = round.iter().map(|request| request.job.files.len() + request.job.dirs.len()).sum();
+        let method = self.chooser.choose(files);
+        let started = self.rt.now();
+        match method {
+            SyncMethod::EachFile => self.each_file(round).await,
+            SyncMethod::FileSystem => self.file_system(round).await,
+        }
+        self.chooser.measured(method, files, self.rt.now().saturating_since(started));
+    }
+
+    /// Syncs file by file, jobs dealt out to a few threads, each answered as soon as it is done.
+    async fn each_file(&self, round: Vec<Request>) {
+        let threads = round.len().clamp(1, THREADS_MAX);
+        let mut hands: Vec<Vec<Request>> = (0..threads).map(|_| Vec::new()).collect();
+        for (index, request) in round.into_iter().enumerate() {
+            hands[index % threads].push(request);
+        }
+        let own_hand = hands.pop();
+        let mut others = Vec::new();
+        for hand in hands {
+            let (sender, receiver) = oneshot::channel();
+            let rt = self.rt.clone();
+            self.rt.spawn("group commit thread", async move {
+                sync_hand(&rt, hand).await;
+                // The round waits for every thread, unless the runtime ends.
+                let _ = sender.send(());
+            });
+            others.push(receiver);
+        }
+        if let Some(hand) = own_hand {
+            sync_hand(&self.rt, hand).await;
+        }
+        for other in others {
+            // It ends without a word only when the runtime does.
+            let _ = other.await;
+        }
+    }
+
+    async fn file_system(&self, round: Vec<Request>) {
+        let (fs, anchor) = (self.rt.fs().clone(), self.anchor.clone());
+        let result = self.rt.blocking(move || fs.sync_filesystem(&anchor)).await.map_err(Arc::new);
+        for Request { job, done } in round {
+            done(Synced { ticket: job.ticket, result: result.clone() });
+        }
+    }
+}
+
+async fn sync_hand(rt: &Rt, hand: Vec<Request>) {
+    for Request { job, done } in hand {
+        let fs = rt.fs().clone();
+        done(rt.blocking(move || job.run(&fs)).await);
+    }
+}
