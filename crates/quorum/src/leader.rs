@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use log::{Log, LogError, Synced};
+use log::{GroupCommit, Log, LogError, Synced};
 use meta::{Image, Index, MetadataRecord};
 use model::{BrokerId, TimestampMs};
 use record::BatchError;
@@ -20,7 +20,7 @@ use rt::{Fs, Rt};
 
 use crate::entry::{BATCH_BYTES_MAX, Entry, Payload, leader_epoch};
 use crate::error::QuorumError;
-use crate::open::Found;
+use crate::open::{Found, QuorumOptions, offset};
 use crate::quorum::Committed;
 use crate::round::{Admitted, Done};
 use crate::snapshot::Snapshot;
@@ -60,12 +60,13 @@ pub(crate) struct Leader {
     fs: Fs,
     dir: PathBuf,
     log: Log,
+    group_commit: GroupCommit,
     leader: BrokerId,
     term: Term,
     proposed: Image,
     gathering: Vec<Admitted>,
     round: Option<Round>,
-    snapshot: Option<Work<io::Result<()>>>,
+    snapshot: Option<Work<io::Result<Option<Index>>>>,
     snapshot_at: Index,
     snapshot_every: u64,
     messages: mpsc::Receiver<Message>,
@@ -77,7 +78,17 @@ pub(crate) struct Leader {
 struct Outlets {
     images: watch::Sender<Arc<Image>>,
     committed: mpsc::Sender<Committed>,
-    failure: watch::Sender<Option<Arc<str>>>,
+    health: watch::Sender<Health>,
+}
+
+/// How the task is.
+pub(crate) enum Health {
+    /// It serves.
+    Serving,
+    /// It was fenced, and why.
+    Failed(Arc<str>),
+    /// It was closed in good order.
+    Closed,
 }
 
 /// A task with its outlets, ready to run.
@@ -89,7 +100,7 @@ pub(crate) struct Leading {
 /// What the task wakes up for.
 enum Event {
     Synced(Synced),
-    Snapshot(io::Result<()>),
+    Snapshot(io::Result<Option<Index>>),
     Message(Option<Message>),
 }
 
@@ -97,11 +108,12 @@ impl Leader {
     pub(crate) fn new(
         rt: Rt,
         found: Found,
-        leader: BrokerId,
-        snapshot_every: u64,
+        options: QuorumOptions,
         messages: mpsc::Receiver<Message>,
     ) -> Leader {
+        let QuorumOptions { node: leader, group_commit, snapshot_every, .. } = options;
         Leader {
+            group_commit,
             rt,
             fs: found.fs,
             dir: found.dir,
@@ -124,9 +136,9 @@ impl Leader {
         self,
         images: watch::Sender<Arc<Image>>,
         committed: mpsc::Sender<Committed>,
-        failure: watch::Sender<Option<Arc<str>>>,
+        health: watch::Sender<Health>,
     ) -> Leading {
-        Leading { leader: self, outlets: Outlets { images, committed, failure } }
+        Leading { leader: self, outlets: Outlets { images, committed, health } }
     }
 
     /// Decides an update and appends its entry; the answer waits for the next sync.
@@ -167,7 +179,7 @@ impl Leader {
         })?;
         let epoch = leader_epoch(self.term).expect("`open` began this term with an epoch");
         let appended = self.log.append(batch, epoch, now_ms).map_err(not_appended)?;
-        assert_eq!(appended.base_offset, crate::open::offset(index), "an entry's offset is its index (E1)");
+        assert_eq!(appended.base_offset, offset(index), "an entry's offset is its index (E1)");
         self.proposed = next;
         Ok(Committed { index, changes, image: Arc::new(self.proposed.clone()) })
     }
@@ -176,8 +188,8 @@ impl Leader {
     fn start_sync(&mut self) -> Result<Option<Work<Synced>>, LogError> {
         self.log.write()?;
         let Some(job) = self.log.take_sync() else { return Ok(None) };
-        let (rt, fs) = (self.rt.clone(), self.fs.clone());
-        Ok(Some(Box::pin(async move { rt.blocking(move || job.run(&fs)).await })))
+        let group_commit = self.group_commit.clone();
+        Ok(Some(Box::pin(async move { group_commit.sync(job).await })))
     }
 
     /// Whether another update may be taken in now.
@@ -230,6 +242,7 @@ fn not_appended(error: LogError) -> NotAppended {
         | LogError::Fenced { .. }
         | LogError::UnsyncedFull { .. }
         | LogError::NotNext { .. }
+        | LogError::OtherTopic { .. }
         | LogError::StaleEpoch { .. } => NotAppended::Failed(Arc::from(error.to_string())),
     }
 }
@@ -335,11 +348,20 @@ impl Leading {
         }
     }
 
-    /// A snapshot that failed costs time at the next start; the next one is due as if it had succeeded.
-    fn on_snapshot(&mut self, written: io::Result<()>) {
+    /// Lets entries go that two snapshots have (Q5). The snapshots' names say where the log starts, so nothing else
+    /// needs to be persisted. One that failed costs time at the next start; the next is due as if it had not.
+    fn on_snapshot(&mut self, written: io::Result<Option<Index>>) {
         self.leader.snapshot = None;
-        if let Err(error) = written {
-            tracing::error!(%error, "metadata snapshot failed");
+        match written {
+            Ok(Some(needed_from)) => {
+                let log = &mut self.leader.log;
+                let removed = log.advance_start(offset(needed_from)).and_then(|()| log.remove_before_start());
+                if let Err(error) = removed {
+                    self.fence(&error.to_string());
+                }
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "metadata snapshot failed"),
         }
     }
 
@@ -351,7 +373,7 @@ impl Leading {
             admitted.fail(QuorumError::Fenced(Arc::clone(&reason)));
         }
         self.leader.fenced = Some(Arc::clone(&reason));
-        self.outlets.failure.send_replace(Some(reason));
+        self.outlets.health.send_replace(Health::Failed(reason));
     }
 
     fn end(self) {
@@ -360,6 +382,9 @@ impl Leading {
             Some(reason) => Err(QuorumError::Fenced(reason)),
             None => log.close().map_err(|error| QuorumError::Fenced(Arc::from(error.to_string()))),
         };
+        if closed.is_ok() {
+            self.outlets.health.send_replace(Health::Closed);
+        }
         for done in closing.unwrap_or_default() {
             drop(done.send(closed.clone()));
         }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use log::{
-    Cold, FirstBatch, Log, LogConfig, LogReader, OpenFiles, OpenOptions, ReadError, ReadLimits, Recovery,
+    Cold, FirstBatch, GroupCommit, Log, LogConfig, LogReader, OpenFiles, OpenOptions, ReadError, ReadLimits,
+    Recovery,
 };
 use meta::{Image, Index};
 use model::{BrokerId, Offset, TimestampMs};
@@ -21,7 +22,7 @@ use crate::snapshot::{self, Snapshot};
 use crate::vote::{Term, VOTE_FILE, Vote};
 
 /// How to open the metadata log.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct QuorumOptions {
     /// The data folder, which is there for good; the metadata log's own folder lies in it.
     pub data_dir: PathBuf,
@@ -29,6 +30,8 @@ pub struct QuorumOptions {
     pub node: BrokerId,
     /// The open files of the process.
     pub files: Arc<OpenFiles>,
+    /// The syncs of the data folder, shared with its partitions.
+    pub group_commit: GroupCommit,
     /// The lane its task runs on.
     pub lane: usize,
     /// Entries between two snapshots; [`QuorumOptions::SNAPSHOT_EVERY`] unless a test says otherwise.
@@ -45,9 +48,14 @@ impl QuorumOptions {
     pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
 
     /// The options of a process.
-    pub fn new(data_dir: PathBuf, node: BrokerId, files: Arc<OpenFiles>) -> QuorumOptions {
+    pub fn new(
+        data_dir: PathBuf,
+        node: BrokerId,
+        files: Arc<OpenFiles>,
+        group_commit: GroupCommit,
+    ) -> QuorumOptions {
         let (snapshot_every, segment_bytes) = (QuorumOptions::SNAPSHOT_EVERY, QuorumOptions::SEGMENT_BYTES);
-        QuorumOptions { data_dir, node, files, lane: 0, snapshot_every, segment_bytes }
+        QuorumOptions { data_dir, node, files, group_commit, lane: 0, snapshot_every, segment_bytes }
     }
 }
 
@@ -74,12 +82,15 @@ pub(crate) fn open(fs: &Fs, options: &QuorumOptions, now_ms: i64) -> Result<Foun
     let snapshots = read_snapshots(fs, &dir)?;
     // Entries go once the older of two snapshots has them (Q5).
     let start_offset = snapshots.oldest.map_or(Offset::ZERO, offset);
-    let mut image = snapshots.newest.map_or_else(Image::empty, |snapshot| snapshot.image);
+    let snapshot = snapshots.newest.unwrap_or(Snapshot { image: Image::empty(), term: Term(0) });
+    let mut image = snapshot.image;
     let snapshot_at = image.next_index();
     let (log, _report) = Log::open(
         fs,
         OpenOptions {
             dir: dir.clone(),
+            // No topic: clients cannot ask for it by any id.
+            topic_id: None,
             config: LogConfig {
                 segment_bytes: options.segment_bytes,
                 segment_ms: i64::MAX,
@@ -99,7 +110,7 @@ pub(crate) fn open(fs: &Fs, options: &QuorumOptions, now_ms: i64) -> Result<Foun
         None if image.next_index() == Index(0) => Term(0),
         None => return Err(OpenError::Vote(dir.join(VOTE_FILE))),
     };
-    let term = known_term.max(last_term).next();
+    let term = known_term.max(snapshot.term).max(last_term).next();
     let mut found = Found { fs: fs.clone(), dir, log, image, term, snapshot_at };
     found.begin_term(options.node, now_ms)?;
     Ok(found)
@@ -161,7 +172,7 @@ struct Snapshots {
 
 fn read_snapshots(fs: &Fs, dir: &Path) -> Result<Snapshots, OpenError> {
     let names = snapshot::names(fs, dir)?;
-    let oldest = (snapshot::SNAPSHOTS_KEPT <= names.len()).then(|| names[0].0);
+    let oldest = snapshot::needed_from(&names);
     for (_, name) in names.iter().rev() {
         let path = dir.join(name);
         match Snapshot::decode(&fs.read(&path)?) {

@@ -10,7 +10,7 @@ use rt::Rt;
 use rt::channel::{mpsc, oneshot, watch};
 
 use crate::error::{OpenError, QuorumError, UpdateError};
-use crate::leader::{Leader, Message, Request};
+use crate::leader::{Health, Leader, Message, Request};
 use crate::open::{QuorumOptions, open};
 use crate::vote::Term;
 
@@ -25,7 +25,7 @@ const COMMITTED_MAX: usize = 1024;
 pub struct Quorum {
     messages: mpsc::Sender<Message>,
     images: watch::Receiver<Arc<Image>>,
-    failure: watch::Receiver<Option<Arc<str>>>,
+    health: watch::Receiver<Health>,
     leader: BrokerId,
     term: Term,
 }
@@ -67,18 +67,18 @@ impl Quorum {
     /// Opens the metadata log in a data folder, or begins one, and leads it in a term of its own (Q3).
     pub async fn open(rt: &Rt, options: QuorumOptions) -> Result<Opened, OpenError> {
         let (fs, now_ms, lane, leader) = (rt.fs().clone(), rt.wall_clock_ms(), options.lane, options.node);
-        let snapshot_every = options.snapshot_every;
-        let found = rt.blocking(move || open(&fs, &options, now_ms)).await?;
+        let opening = options.clone();
+        let found = rt.blocking(move || open(&fs, &opening, now_ms)).await?;
         let image = Arc::new(found.image.clone());
         let (messages, requests) = mpsc::channel(UPDATES_MAX);
         let (committed_to, committed) = mpsc::channel(COMMITTED_MAX);
         let (images_to, images) = watch::channel(Arc::clone(&image));
-        let (failure_to, failure) = watch::channel(None);
+        let (health_to, health) = watch::channel(Health::Serving);
         let term = found.term;
-        let leading = Leader::new(rt.clone(), found, leader, snapshot_every, requests);
-        let leading = leading.publish_to(images_to, committed_to, failure_to);
+        let leading = Leader::new(rt.clone(), found, options, requests);
+        let leading = leading.publish_to(images_to, committed_to, health_to);
         rt.spawn_on_lane(lane, "metadata", leading.run());
-        let quorum = Quorum { messages, images, failure, leader, term };
+        let quorum = Quorum { messages, images, health, leader, term };
         Ok(Opened { quorum, image, committed })
     }
 
@@ -141,10 +141,16 @@ impl Quorum {
         self.term
     }
 
-    /// Waits until a write or sync failed, and says which (Q4). Never, where the log is closed before.
+    /// Waits until the log takes no changes any more, and says why (Q4). Never returns once it was closed.
     pub async fn failed(&self) -> Arc<str> {
-        let mut failure = self.failure.clone();
-        let reason = failure.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        let mut health = self.health.clone();
+        let ended = health.wait_for(|health| !matches!(health, Health::Serving)).await;
+        let reason = match ended.as_deref() {
+            Ok(Health::Failed(reason)) => Some(Arc::clone(reason)),
+            Ok(Health::Closed | Health::Serving) => None,
+            Err(_) => Some(Arc::from("the task of the metadata log ended")),
+        };
+        drop(ended);
         match reason {
             Some(reason) => reason,
             None => std::future::pending().await,

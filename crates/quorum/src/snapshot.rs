@@ -12,7 +12,7 @@ use rt::Fs;
 use crate::vote::Term;
 
 /// How many stay (Q5).
-pub(crate) const SNAPSHOTS_KEPT: usize = 2;
+const SNAPSHOTS_KEPT: usize = 2;
 
 const SUFFIX: &str = ".checkpoint";
 
@@ -60,14 +60,16 @@ impl Snapshot {
     }
 
     /// Writes the file, synced, and removes all but the newest [`SNAPSHOTS_KEPT`]. Blocks.
-    pub(crate) fn write(&self, fs: &Fs, dir: &Path) -> io::Result<()> {
+    ///
+    /// Says where entries are needed from, once there are as many as are kept.
+    pub(crate) fn write(&self, fs: &Fs, dir: &Path) -> io::Result<Option<Index>> {
         fs.write_atomically(&dir.join(self.name()), &self.encode())?;
         let names = names(fs, dir)?;
-        let (old, _) = names.split_at(names.len().saturating_sub(SNAPSHOTS_KEPT));
+        let (old, kept) = names.split_at(names.len().saturating_sub(SNAPSHOTS_KEPT));
         for (_, name) in old {
             fs.remove_file(&dir.join(name))?;
         }
-        Ok(())
+        Ok(needed_from(kept))
     }
 }
 
@@ -75,6 +77,12 @@ impl Snapshot {
 pub(crate) fn names(fs: &Fs, dir: &Path) -> io::Result<Vec<(Index, String)>> {
     let entries = fs.read_dir(dir)?.into_iter();
     Ok(entries.filter_map(|entry| Some((index_of(&entry.name)?, entry.name))).collect())
+}
+
+/// The oldest snapshot's index, if there are as many as are kept: entries before it are in both (Q5).
+pub(crate) fn needed_from(names: &[(Index, String)]) -> Option<Index> {
+    let (oldest, _) = names.first()?;
+    (SNAPSHOTS_KEPT <= names.len()).then_some(*oldest)
 }
 
 fn index_of(name: &str) -> Option<Index> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use log::OpenFiles;
+use log::{DataDir, GroupCommit, OpenFiles, Owner};
 use meta::{
     ApplyError, Change, ConfigResource, ConfigResourceKind, Image, Index, MetadataRecord, RunningHash,
 };
@@ -18,20 +18,25 @@ use crate::*;
 
 const DATA: &str = "/data";
 
-fn options() -> QuorumOptions {
-    QuorumOptions::new(PathBuf::from(DATA), BrokerId(1), Arc::new(OpenFiles::new(16)))
+/// The options of a process.
+fn roomy(options: QuorumOptions) -> QuorumOptions {
+    options
 }
 
 /// A snapshot every seven entries, a segment about every eight.
-fn small() -> QuorumOptions {
-    QuorumOptions { snapshot_every: 7, segment_bytes: 1000, ..options() }
+fn small(options: QuorumOptions) -> QuorumOptions {
+    QuorumOptions { snapshot_every: 7, segment_bytes: 1000, ..options }
 }
 
-/// Opens on a node whose data folder is there for good, as the process prepares it.
-async fn open(rt: &Rt, options: QuorumOptions) -> Result<Opened, OpenError> {
-    rt.fs().create_dir_all(Path::new(DATA))?;
-    rt.fs().sync_dir(Path::new("/"))?;
-    Quorum::open(rt, options).await
+/// Opens on a data folder, as the process prepares it.
+async fn open(rt: &Rt, sizes: fn(QuorumOptions) -> QuorumOptions) -> Result<Opened, OpenError> {
+    let owner = Owner { node_id: BrokerId(1), cluster_id: None };
+    let data_dir = DataDir::open(rt.fs(), Path::new(DATA), owner, || Uuid([3; 16]));
+    let data_dir = data_dir.map_err(|error| OpenError::Io(std::io::Error::other(error)))?;
+    let group_commit = GroupCommit::start(rt, &data_dir)?;
+    let files = Arc::new(OpenFiles::new(16));
+    let options = QuorumOptions::new(data_dir.path().to_path_buf(), BrokerId(1), files, group_commit);
+    Quorum::open(rt, sizes(options)).await
 }
 
 fn dir() -> PathBuf {
@@ -64,7 +69,7 @@ fn updates_are_decided_one_after_the_other_and_share_syncs() {
     let sim = Sim::new(1);
     let rt = sim.node("n1");
     let world = sim.run(async {
-        let Opened { quorum, image, committed } = open(&rt, options()).await.unwrap();
+        let Opened { quorum, image, committed } = open(&rt, roomy).await.unwrap();
         assert_eq!((image.next_index(), quorum.term()), (Index(2), Term(1)));
         rt.spawn("follower", follow(committed, image.next_index()));
         let before = sim.disk_ops("n1");
@@ -85,7 +90,7 @@ fn updates_are_decided_one_after_the_other_and_share_syncs() {
     let sim = Sim::new(2);
     let rt = sim.node("n1");
     let together = sim.run(async {
-        let Opened { quorum, image, committed } = open(&rt, options()).await.unwrap();
+        let Opened { quorum, image, committed } = open(&rt, roomy).await.unwrap();
         rt.spawn("follower", follow(committed, image.next_index()));
         let before = sim.disk_ops("n1");
         let (done, mut finished) = mpsc::channel(200);
@@ -120,7 +125,7 @@ fn decisions_without_records_and_refusals_write_nothing() {
     let sim = Sim::new(3);
     let rt = sim.node("n1");
     sim.run(async {
-        let Opened { quorum, image, mut committed } = open(&rt, options()).await.unwrap();
+        let Opened { quorum, image, mut committed } = open(&rt, roomy).await.unwrap();
         let nothing = quorum.update(|image| Ok::<_, ()>((vec![], image.next_index()))).await.unwrap();
         assert_eq!((nothing.index, nothing.value), (None, image.next_index()));
         let no = quorum.update(|_| Err::<(Vec<_>, ()), _>("no")).await;
@@ -152,7 +157,7 @@ struct History {
 
 /// Opens, has four proposers work without end, and dies when its power goes.
 async fn live(rt: Rt, history: Arc<Mutex<History>>, life: u32) {
-    let Ok(Opened { quorum, image, committed }) = open(&rt, small()).await else { return };
+    let Ok(Opened { quorum, image, committed }) = open(&rt, small).await else { return };
     rt.spawn("follower", follow(committed, image.next_index()));
     for writer in 0..4 {
         let (quorum, history, clock) = (quorum.clone(), Arc::clone(&history), rt.clone());
@@ -188,7 +193,7 @@ fn every_acknowledged_update_survives_power_cuts() {
 
             let rt = sim.node("n1");
             let (hash, found) = sim.run(async {
-                let Opened { quorum, image, .. } = open(&rt, small()).await.unwrap();
+                let Opened { quorum, image, .. } = open(&rt, small).await.unwrap();
                 assert!(terms.insert(quorum.term()), "no term is led twice (Q3)");
                 snapshots += snapshot::names(rt.fs(), &dir()).unwrap().len();
                 (image.hash(), keys(&image))
@@ -208,14 +213,18 @@ fn every_acknowledged_update_survives_power_cuts() {
 
 fn hash_of_next_start(sim: &Sim) -> RunningHash {
     let rt = sim.node("n1");
-    sim.run(async { open(&rt, small()).await.unwrap().image.hash() })
+    sim.run(async { open(&rt, small).await.unwrap().image.hash() })
 }
 
 /// A node with twenty updates and snapshots on the way, closed.
 fn closed_node(sim: &Sim) -> RunningHash {
+    closed_node_of(sim, small)
+}
+
+fn closed_node_of(sim: &Sim, sizes: fn(QuorumOptions) -> QuorumOptions) -> RunningHash {
     let rt = sim.node("n1");
     sim.run(async {
-        let Opened { quorum, image, committed } = open(&rt, small()).await.unwrap();
+        let Opened { quorum, image, committed } = open(&rt, sizes).await.unwrap();
         rt.spawn("follower", follow(committed, image.next_index()));
         for key in 0..20 {
             quorum.propose(vec![set(&key.to_string())]).await.unwrap();
@@ -240,10 +249,10 @@ fn a_damaged_snapshot_costs_time_only() {
     let hash = closed_node(&sim);
     damage_snapshot(&sim, 1);
     assert_eq!(hash_of_next_start(&sim), hash);
-    // That start let the entries before the older snapshot go: now nothing tells of them.
+    // The entries before the older snapshot are gone: now nothing tells of them.
     damage_snapshot(&sim, 0);
     let rt = sim.node("n1");
-    let error = sim.run(open(&rt, small())).map(|_| ()).unwrap_err();
+    let error = sim.run(open(&rt, small)).map(|_| ()).unwrap_err();
     assert!(
         matches!(error, OpenError::SnapshotsDamaged { log_start, .. } if Index(0) < log_start),
         "{error}"
@@ -251,9 +260,19 @@ fn a_damaged_snapshot_costs_time_only() {
 }
 
 #[test]
+fn entries_go_while_the_log_is_served() {
+    let sim = Sim::new(5);
+    closed_node(&sim);
+    let rt = sim.node("n1");
+    let first = rt.fs().read_dir(&dir()).unwrap().into_iter().find(|entry| entry.name.ends_with(".log"));
+    assert!("00000000000000000000.log" < first.unwrap().name.as_str());
+}
+
+#[test]
 fn a_whole_log_needs_no_snapshot() {
     let sim = Sim::new(5);
-    let hash = closed_node(&sim);
+    // In one segment nothing goes.
+    let hash = closed_node_of(&sim, |options| QuorumOptions { snapshot_every: 7, ..options });
     damage_snapshot(&sim, 0);
     damage_snapshot(&sim, 1);
     assert_eq!(hash_of_next_start(&sim), hash);
@@ -264,7 +283,7 @@ fn an_entry_larger_than_a_segment_is_refused() {
     let sim = Sim::new(9);
     let rt = sim.node("n1");
     sim.run(async {
-        let Opened { quorum, image, committed } = open(&rt, small()).await.unwrap();
+        let Opened { quorum, image, committed } = open(&rt, small).await.unwrap();
         rt.spawn("follower", follow(committed, image.next_index()));
         let large = quorum.propose(vec![set(&"x".repeat(2000))]).await;
         assert!(matches!(large.unwrap_err(), QuorumError::TooLarge { max: 1000, .. }));
@@ -278,7 +297,7 @@ fn a_damaged_or_missing_vote_stops_the_start() {
     closed_node(&sim);
     let rt = sim.node("n1");
     let path = dir().join("quorum-vote");
-    let start = |rt: &Rt| sim.run(open(rt, small())).map(|_| ()).unwrap_err().to_string();
+    let start = |rt: &Rt| sim.run(open(rt, small)).map(|_| ()).unwrap_err().to_string();
     sim.disk("n1").flip_bit(&path, 12, 0).unwrap();
     let damaged = start(&rt);
     assert!(damaged.starts_with("/data/__cluster_metadata-0/quorum-vote is missing or damaged"), "{damaged}");
@@ -291,7 +310,7 @@ fn a_failed_sync_fences_and_is_told() {
     let sim = Sim::new(7);
     let rt = sim.node("n1");
     sim.run(async {
-        let Opened { quorum, image, committed } = open(&rt, options()).await.unwrap();
+        let Opened { quorum, image, committed } = open(&rt, roomy).await.unwrap();
         rt.spawn("follower", follow(committed, image.next_index()));
         quorum.propose(vec![set("durable")]).await.unwrap();
         let durable = quorum.image();
@@ -305,14 +324,14 @@ fn a_failed_sync_fences_and_is_told() {
     });
     sim.power_cut("n1");
     let rt = sim.node("n1");
-    let found = sim.run(async { keys(&open(&rt, options()).await.unwrap().image) });
+    let found = sim.run(async { keys(&open(&rt, roomy).await.unwrap().image) });
     assert_eq!(found, BTreeSet::from(["durable".to_owned()]));
 }
 
 #[test]
 fn the_folder_is_kafkas_log_with_a_vote_and_checkpoints() {
     let sim = Sim::new(8);
-    closed_node(&sim);
+    closed_node_of(&sim, |options| QuorumOptions { snapshot_every: 7, ..options });
     let rt = sim.node("n1");
     let names: Vec<_> = rt.fs().read_dir(&dir()).unwrap().into_iter().map(|entry| entry.name).collect();
     for name in [
