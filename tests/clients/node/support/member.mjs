@@ -7,6 +7,8 @@ export const HEARTBEAT_MS = 300;
 export class Member {
   /** Partitions of `topic` owned in the current generation; null while the group rebalances. */
   owned = null;
+  /** Whether the coordinator has answered a heartbeat of the current generation. */
+  settled = false;
   messages = [];
   crash = null;
 
@@ -28,7 +30,11 @@ export class Member {
     const { events } = this.consumer;
     this.consumer.on(events.GROUP_JOIN, ({ payload }) => {
       this.owned = [...(payload.memberAssignment[this.topic] ?? [])].sort((a, b) => a - b);
-      this.generation = payload;
+      this.settled = false;
+      this.watch.changed();
+    });
+    this.consumer.on(events.HEARTBEAT, () => {
+      this.settled = this.owned !== null;
       this.watch.changed();
     });
     this.consumer.on(events.REBALANCING, () => {
@@ -60,7 +66,9 @@ export class Member {
     return this;
   }
 
+  /** Leaves the group. A kafkajs consumer that is told to while it joins may go on as a member without a master, so it settles first. */
   async stop() {
+    await this.watch.until(() => this.settled, 'a heartbeat in the current generation');
     await this.consumer.disconnect();
     this.owned = [];
     this.watch.changed();
