@@ -10,6 +10,7 @@
     reason = "xtask drives processes and files of the real system; nothing of it runs in the simulator"
 )]
 
+mod bench;
 mod checks;
 mod process;
 mod report;
@@ -34,6 +35,7 @@ usage: cargo xtask COMMAND
     --only WORD     of the client suites, only the tests that WORD selects
   tidy              the house rules that a machine can check
   soak              crash tests and client suites, longer (OTTLA_KILLS=50 kills a round, OTTLA_ROUNDS=3 rounds)
+  bench             Ottla and Apache Kafka in turn under Kafka's load tools (OTTLA_BENCH_RECORDS=1000000, OTTLA_BENCH_BYTES=1000)
 ";
 
 fn main() -> ExitCode {
@@ -51,10 +53,11 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<Report> {
     let Some((command, rest)) = arguments.split_first() else { bail!("which command?\n\n{USAGE}") };
     let workspace = Workspace::find()?;
-    let report = Report::new(&workspace)?;
+    let report = Report::new(&workspace, command == "bench")?;
     match command.as_str() {
         "test" => test(&workspace, &report, rest)?,
         "tidy" => report.step("tidy", || tidy::step(&workspace)),
+        "bench" => bench::run(&workspace, &report)?,
         "soak" => soak::run(&workspace, &report),
         _ => bail!("there is no command {command}\n\n{USAGE}"),
     }

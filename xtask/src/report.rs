@@ -79,15 +79,16 @@ pub struct Report {
     total: Mutex<Tally>,
     logs: PathBuf,
     strict: bool,
+    figures: bool,
 }
 
 impl Report {
-    /// An empty report; with `CI=true` a skipped step is a failure.
-    pub fn new(workspace: &Workspace) -> Result<Self> {
+    /// An empty report; with `CI=true` a skipped step is a failure. A command that ends in `figures` leaves standard output to them.
+    pub fn new(workspace: &Workspace, figures: bool) -> Result<Self> {
         let logs = workspace.target.join("xtask");
         fs::create_dir_all(&logs).with_context(|| format!("creating {}", logs.display()))?;
         let strict = std::env::var("CI").is_ok_and(|value| value == "true");
-        Ok(Self { total: Mutex::new(Tally::default()), logs, strict })
+        Ok(Self { total: Mutex::new(Tally::default()), logs, strict, figures })
     }
 
     /// Runs one step and prints how it ended. An error is a failure of the step.
@@ -128,7 +129,7 @@ impl Report {
 
     /// Prints one line at once.
     pub fn line(&self, line: &str) {
-        println!("{line}");
+        if self.figures { eprintln!("{line}") } else { println!("{line}") }
     }
 
     /// The file in which a step keeps what its child wrote.
@@ -139,7 +140,7 @@ impl Report {
     /// The last line: how many passed, failed and were skipped.
     pub fn summary(&self) {
         let total = *self.total.lock().expect("no step panics while it adds");
-        println!("\n{} passed, {} failed{}", total.passed, total.failed, skipped(total));
+        self.line(&format!("\n{} passed, {} failed{}", total.passed, total.failed, skipped(total)));
     }
 
     /// Whether nothing failed and something ran.
