@@ -55,4 +55,6 @@ pub use sync::{SyncJob, SyncTicket, Synced};
 pub use truncation::RecoveryPointLowered;
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod tests;

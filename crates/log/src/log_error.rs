@@ -92,6 +92,13 @@ pub enum LogError {
         /// Whose it was to be.
         wanted: TopicId,
     },
+    /// The log cannot be cut inside a batch. Nothing was changed.
+    InsideBatch {
+        /// Where it was to be cut.
+        asked: Offset,
+        /// Where the batch begins.
+        boundary: Offset,
+    },
     /// The leader epoch is older than one the log has seen. Nothing was written.
     StaleEpoch {
         /// The newest epoch in the log.
@@ -116,6 +123,9 @@ impl fmt::Display for LogError {
             }
             LogError::OtherTopic { found, wanted } => {
                 write!(f, "the folder belongs to topic {found}, not {wanted}")
+            }
+            LogError::InsideBatch { asked, boundary } => {
+                write!(f, "offset {asked} lies inside the batch at {boundary}")
             }
             LogError::StaleEpoch { newest, asked } => {
                 write!(f, "leader epoch {asked} is older than {newest}, which the log has seen")

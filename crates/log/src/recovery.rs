@@ -95,7 +95,10 @@ pub(crate) fn recover(
     };
     let start = start_offset.max(first);
     let (trusted, producers, snapshots) = newest_snapshot(folder, &listing, first)?;
-    let (epochs, epochs_known) = read_epochs(folder)?;
+    let (mut epochs, epochs_known) = read_epochs(folder)?;
+    let epochs_before = epochs.clone();
+    // Behind the snapshot the file may be older or newer than the batches: they say it all again.
+    epochs.truncate_from_end(trusted);
     let mut work = Work {
         folder,
         config,
@@ -112,7 +115,6 @@ pub(crate) fn recover(
         touched: named.into_iter().collect(),
         report: RecoveryReport::default(),
     };
-    let epochs_before = work.epochs.clone();
     work.load_all(&listing.bases)?;
     work.epochs.truncate_from_end(work.next);
     work.epochs.truncate_from_start(start);
@@ -293,7 +295,7 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn load_all(&mut self, bases: &[Offset]) -> Result<(), LogError> {
-        let scanned_from = bases.partition_point(|&base| base <= self.trusted).saturating_sub(1);
+        let scanned_from = self.first_scanned(bases.iter().copied());
         for pair in bases[..=scanned_from].windows(2) {
             self.load_trusted(pair[0], pair[1])?;
         }
@@ -317,6 +319,12 @@ impl Work<'_> {
             return Err(Corruption { path, position: last, what }.into());
         }
         Ok(())
+    }
+
+    /// The segment to walk first. One that ends just where the trust does is walked too: a log that rested there and
+    /// was rolled later closed its time index after the snapshot.
+    fn first_scanned(&self, bases: impl Iterator<Item = Offset>) -> usize {
+        bases.take_while(|&base| base < self.trusted).count().saturating_sub(1)
     }
 
     /// A segment that ends below what is trusted: only its indexes are looked at.
@@ -587,8 +595,8 @@ impl Work<'_> {
     }
 
     fn finish(mut self, start: Offset, snapshots: Vec<Offset>) -> Result<Recovered, LogError> {
-        let scanned_from = self.segments.partition_point(|segment| segment.base() <= self.trusted);
-        let scanned: Vec<Arc<Segment>> = self.segments[scanned_from.saturating_sub(1)..].to_vec();
+        let scanned_from = self.first_scanned(self.segments.iter().map(|segment| segment.base()));
+        let scanned: Vec<Arc<Segment>> = self.segments[scanned_from..].to_vec();
         for (index, segment) in scanned.iter().enumerate() {
             if index + 1 < scanned.len() {
                 segment.index_time(segment.largest());

@@ -39,15 +39,32 @@ impl RecoveryPointLowered {
 }
 
 impl Log {
-    /// Cuts everything from the lowered recovery point on; yields the new end, which is lower where the offset lies
-    /// inside a batch. The log is fenced when anything fails.
-    pub fn truncate_to(&mut self, lowered: RecoveryPointLowered) -> Result<Offset, LogError> {
+    /// Where the log would end if it were cut at `offset`: there, or before the batch that holds it. This is the
+    /// recovery point to persist before [`Log::truncate_to`].
+    pub fn end_if_cut_at(&mut self, offset: Offset) -> Result<Offset, LogError> {
         self.write()?;
-        if self.next <= lowered.to {
+        let target = offset.max(self.log_start());
+        if self.next <= target {
             return Ok(self.next);
         }
-        let target = lowered.to.max(self.log_start());
-        let cut = self.cut_from(target);
+        let (segment, _) = self.split_segments(target);
+        let located = segment.locate(target, segment.size())?;
+        let whole_batches = located.map_or(target, |found| found.header.base_offset.min(target));
+        // A log may start inside a batch: it never ends before it starts.
+        Ok(whole_batches.max(self.log_start()))
+    }
+
+    /// Cuts everything from the lowered recovery point on, which must be what [`Log::end_if_cut_at`] said; yields
+    /// the new end. The log is fenced when anything fails.
+    pub fn truncate_to(&mut self, lowered: RecoveryPointLowered) -> Result<Offset, LogError> {
+        let end = self.end_if_cut_at(lowered.to)?;
+        if end < lowered.to && end < self.next {
+            return Err(LogError::InsideBatch { asked: lowered.to, boundary: end });
+        }
+        if end == self.next {
+            return Ok(end);
+        }
+        let cut = self.cut_from(end);
         cut.map_err(|error| match error {
             LogError::Io(error) => self.fence_on(error),
             other => {
@@ -59,8 +76,7 @@ impl Log {
 
     /// Removes everything and goes on at `offset`: a follower whose leader has nothing below it any more.
     pub fn restart_at(&mut self, lowered: RecoveryPointLowered, offset: Offset) -> Result<(), LogError> {
-        let start = self.log_start();
-        self.truncate_to(RecoveryPointLowered { to: lowered.to.min(start) })?;
+        self.truncate_to(RecoveryPointLowered { to: lowered.to.min(self.log_start()) })?;
         let restarted = self.restart_empty_at(offset);
         restarted.map_err(|error| self.fence_on(error))
     }
@@ -91,13 +107,10 @@ impl Log {
         self.persist_epochs()
     }
 
-    fn cut_from(&mut self, target: Offset) -> Result<Offset, LogError> {
-        let (segment, later) = self.split_segments(target);
-        let located = segment.locate(target, segment.size())?;
+    fn cut_from(&mut self, end: Offset) -> Result<Offset, LogError> {
+        let (segment, later) = self.split_segments(end);
+        let located = segment.locate(end, segment.size())?;
         let position = located.map_or(segment.size(), |found| found.position);
-        // A log may start inside a batch: it never ends before it starts.
-        let whole_batches = located.map_or(target, |found| found.header.base_offset.min(target));
-        let end = whole_batches.max(self.log_start());
         self.hide_from(end, &segment);
         self.drop_snapshots_above(end)?;
         let folder = Arc::clone(&self.shared.folder);

@@ -1,0 +1,381 @@
+//! Power cuts at any disk call, on the simulated disk, against a model of what was promised.
+//!
+//! Promised is what `synced` reported; written may survive whole or as a prefix; nothing else may be there.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use model::{
+    BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs, TopicId,
+    TopicName, Uuid,
+};
+use record::{BatchBuilder, BatchHeader, BatchOptions, CheckedBatch, Compression, Producer};
+use rt::Rt;
+use rt::sim::Sim;
+
+use crate::tests::values;
+use crate::*;
+
+const NODE: &str = "n1";
+
+/// A generator of its own, so that a test's choices do not depend on how often the world draws.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % bound.max(1)
+    }
+}
+
+#[derive(Clone)]
+struct Appended {
+    header: BatchHeader,
+    values: Vec<String>,
+}
+
+/// What the log must hold.
+struct Model {
+    batches: Vec<Appended>,
+    /// Batches below are promised.
+    durable: Offset,
+}
+
+impl Model {
+    fn end(&self) -> Offset {
+        self.batches.last().map_or(Offset::ZERO, |batch| batch.header.next_offset())
+    }
+
+    fn values(&self) -> Vec<String> {
+        self.batches.iter().flat_map(|batch| batch.values.clone()).collect()
+    }
+
+    fn producers(&self) -> Producers {
+        let mut producers = Producers::default();
+        self.batches.iter().for_each(|batch| producers.on_append(&batch.header, TimestampMs(0)));
+        producers
+    }
+
+    fn epochs(&self) -> LeaderEpochs {
+        let mut epochs = LeaderEpochs::default();
+        for batch in &self.batches {
+            if epochs.latest().is_none_or(|(latest, _)| latest < batch.header.partition_leader_epoch) {
+                epochs.assign(batch.header.partition_leader_epoch, batch.header.base_offset);
+            }
+        }
+        epochs
+    }
+
+    fn truncate(&mut self, end: Offset) {
+        self.batches.retain(|batch| batch.header.next_offset() <= end);
+        self.durable = self.durable.min(end);
+    }
+}
+
+fn partition() -> PartitionName {
+    PartitionName { topic: TopicName::parse("t").expect("legal"), partition: PartitionIndex(0) }
+}
+
+fn owner() -> Owner {
+    Owner { node_id: BrokerId(1), cluster_id: None }
+}
+
+fn failed(what: &str, error: impl std::fmt::Display) -> String {
+    format!("{what}: {error}")
+}
+
+struct Life {
+    dir: DataDir,
+    log: Log,
+    epoch: LeaderEpoch,
+}
+
+fn open(rt: &Rt) -> Result<Life, String> {
+    let dir = DataDir::open(rt.fs(), Path::new("/data"), owner(), || Uuid([7; 16]));
+    let dir = dir.map_err(|error| failed("data folder", error))?;
+    let points =
+        dir.read_checkpoint(Checkpoint::RecoveryPoint).map_err(|error| failed("checkpoint", error))?;
+    let recovery = if dir.was_clean() {
+        Recovery::Clean
+    } else {
+        Recovery::From(points.get(&partition()).copied().unwrap_or(Offset::ZERO))
+    };
+    let options = OpenOptions {
+        dir: dir.partition_path(&partition()),
+        topic_id: Some(TopicId(Uuid([9; 16]))),
+        config: LogConfig { segment_bytes: 1500, index_interval_bytes: 200, ..LogConfig::default() },
+        recovery,
+        start_offset: Offset::ZERO,
+        files: Arc::new(OpenFiles::new(4)),
+    };
+    let (log, _) = Log::open(rt.fs(), options).map_err(|error| failed("open", error))?;
+    let epoch = log.reader().latest_epoch().map_or(LeaderEpoch(0), |(epoch, _)| epoch.next());
+    Ok(Life { dir, log, epoch })
+}
+
+/// Compares an opened log with the model; what survived beyond the promise is promised from now on.
+fn check(life: &Life, model: &mut Model) -> Result<(), String> {
+    let end = life.log.log_end();
+    if end < model.durable {
+        return Err(format!("the log ends at {end}, but {} was promised", model.durable));
+    }
+    let known = model.end();
+    model.truncate(end);
+    if model.end() != end {
+        return Err(format!("the log ends at {end}, inside a batch or beyond {known}"));
+    }
+    model.durable = end;
+    let reader = life.log.reader();
+    if values(&reader, Offset::ZERO, end) != model.values() {
+        return Err(format!("records below {end} are not those appended"));
+    }
+    if life.log.producers() != &model.producers() {
+        return Err(format!("producers at {end}: {:?}, not {:?}", life.log.producers(), model.producers()));
+    }
+    let epochs = model.epochs();
+    for epoch in 0..=life.epoch.0 {
+        let (found, expected) =
+            (reader.end_offset_for_epoch(LeaderEpoch(epoch)), epochs.end_offset_for(LeaderEpoch(epoch), end));
+        if found != expected {
+            return Err(format!("epoch {epoch} ends at {found:?}, not {expected:?}"));
+        }
+    }
+    check_timestamps(&reader, model, end)
+}
+
+fn check_timestamps(reader: &LogReader, model: &Model, end: Offset) -> Result<(), String> {
+    let largest = model.batches.iter().map(|batch| batch.header.max_timestamp.0).max().unwrap_or(0);
+    for wanted in [0, largest / 2, largest, largest + 1] {
+        let found =
+            reader.offset_for_timestamp(TimestampMs(wanted), end).map_err(|error| failed("search", error))?;
+        let reaches = |batch: &&Appended| wanted <= batch.header.max_timestamp.0;
+        let expected = model.batches.iter().find(reaches).map(|batch| batch.header);
+        let same = match (found, expected) {
+            (None, None) => true,
+            (Some((offset, timestamp)), Some(header)) => {
+                header.base_offset <= offset && offset <= header.last_offset() && wanted <= timestamp.0
+            }
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if !same {
+            return Err(format!("timestamp {wanted}: {found:?}, not in {expected:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn batch(dice: &mut Dice, next: Offset) -> (CheckedBatch, Vec<String>) {
+    let mut builder = BatchBuilder::new();
+    let mut values = Vec::new();
+    for index in 0..=dice.below(3) {
+        let value =
+            format!("{next}+{index}:{}", "x".repeat(usize::try_from(dice.below(300)).expect("small")));
+        let timestamp = 1000 + next.0 * 10 + i64::try_from(dice.below(40)).expect("small");
+        builder.push(None, Some(value.as_bytes()), &[], TimestampMs(timestamp));
+        values.push(value);
+    }
+    // Sequence numbers are offsets: always in order, and gone with what was lost.
+    let base_sequence = i32::try_from(next.0).expect("small");
+    let producer = Producer { id: ProducerId(5), epoch: ProducerEpoch(0), base_sequence };
+    let codec = i16::try_from(dice.below(5)).expect("small");
+    let compression = Compression::from_id(codec).expect("a codec");
+    let options = BatchOptions { compression, producer: Some(producer), ..BatchOptions::default() };
+    (builder.build(options).expect("records"), values)
+}
+
+/// One step of a life; an error is the power's end, or a bug that the next check finds.
+fn step(life: &mut Life, rt: &Rt, dice: &mut Dice, model: &mut Model) -> Result<(), String> {
+    let log = &mut life.log;
+    match dice.below(20) {
+        0..10 => {
+            let (batch, values) = batch(dice, log.log_end());
+            let mut header = *batch.header();
+            // What the log will make of it, noted first: the write may fail half-way and survive all the same.
+            header.base_offset = log.log_end();
+            header.partition_leader_epoch = life.epoch;
+            model.batches.push(Appended { header, values });
+            let appended = log.append(batch, life.epoch, 0).map_err(|error| failed("append", error))?;
+            assert_eq!(appended.last_offset, header.last_offset());
+        }
+        10..13 => log.write().map_err(|error| failed("write", error))?,
+        13..17 => sync(log, rt, model)?,
+        17 => {
+            let offsets = Offsets::from([(partition(), log.recovery_point())]);
+            let written = life.dir.write_checkpoint(Checkpoint::RecoveryPoint, &offsets);
+            written.map_err(|error| failed("checkpoint", error))?;
+        }
+        18 => log.rest().map_err(|error| failed("rest", error))?,
+        _ if dice.below(4) == 0 => truncate(life, dice, model)?,
+        _ => log.set_high_watermark(log.durable_end()),
+    }
+    Ok(())
+}
+
+fn sync(log: &mut Log, rt: &Rt, model: &mut Model) -> Result<(), String> {
+    log.write().map_err(|error| failed("write", error))?;
+    let Some(job) = log.take_sync() else { return Ok(()) };
+    model.durable = model.durable.max(log.synced(job.run(rt.fs())).map_err(|error| failed("sync", error))?);
+    Ok(())
+}
+
+fn truncate(life: &mut Life, dice: &mut Dice, model: &mut Model) -> Result<(), String> {
+    let span = life.log.log_end().since(Offset::ZERO);
+    let target = Offset(i64::try_from(dice.below(span + 1)).expect("small"));
+    let target = life.log.end_if_cut_at(target).map_err(|error| failed("look up", error))?;
+    // From here on nothing above is promised any more.
+    model.durable = model.durable.min(target);
+    let offsets = Offsets::from([(partition(), target.min(life.log.recovery_point()))]);
+    let written = life.dir.write_checkpoint(Checkpoint::RecoveryPoint, &offsets);
+    written.map_err(|error| failed("checkpoint", error))?;
+    let end = life.log.truncate_to(RecoveryPointLowered::persisted(target));
+    model.truncate(end.map_err(|error| failed("truncate", error))?);
+    Ok(())
+}
+
+/// Lives of one node, each ended by a power cut at some disk call, a kill or a clean end.
+async fn lives(sim: &Sim, seed: u64) -> Result<(), String> {
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut model = Model { batches: Vec::new(), durable: Offset::ZERO };
+    let mut rt = sim.node(NODE);
+    for _ in 0..12 {
+        if dice.below(3) == 0 {
+            // The power may also go while the log is being opened.
+            sim.power_cut_after_disk_ops(NODE, 1 + dice.below(12));
+            if let Ok(life) = open(&rt) {
+                check(&life, &mut model)?;
+            }
+            sim.power_cut(NODE);
+            rt = sim.node(NODE);
+        }
+        let mut life = open(&rt)?;
+        check(&life, &mut model)?;
+        if dice.below(3) != 0 {
+            sim.power_cut_after_disk_ops(NODE, 1 + dice.below(120));
+        }
+        let mut ended = Ok(());
+        for _ in 0..dice.below(120) {
+            ended = step(&mut life, &rt, &mut dice, &mut model);
+            if ended.is_err() {
+                break;
+            }
+        }
+        if ended.is_ok() && dice.below(3) == 0 {
+            close(life, &mut model);
+        }
+        if dice.below(4) == 0 {
+            sim.kill(NODE);
+        } else {
+            sim.power_cut(NODE);
+        }
+        rt = sim.node(NODE);
+    }
+    Ok(())
+}
+
+fn close(life: Life, model: &mut Model) {
+    let end = life.log.log_end();
+    if life.log.close().is_ok() {
+        model.durable = end;
+        // A mark that was not written makes the next start slower, no more.
+        let _ = life.dir.close_clean();
+    }
+}
+
+fn run(seed: u64, sync_is_noop: bool) -> Result<(), String> {
+    let sim = Sim::new(seed);
+    sim.node(NODE);
+    sim.disk(NODE).sync_is_noop(sync_is_noop);
+    sim.run(lives(&sim, seed))
+}
+
+#[test]
+fn what_was_synced_survives_power_cuts_at_any_disk_call() {
+    for seed in 0..150 {
+        if let Err(violation) = run(seed, false) {
+            panic!("seed {seed}: {violation}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_lies_about_syncs_is_found_out() {
+    let violations = (0..20).filter(|&seed| run(seed, true).is_err()).count();
+    assert!(0 < violations, "or the test above proves nothing");
+}
+
+#[test]
+fn a_failed_sync_fences_and_nothing_of_it_is_promised() {
+    let sim = Sim::new(1);
+    let rt = sim.node(NODE);
+    sim.run(async {
+        let mut life = open(&rt).expect("opens");
+        let mut model = Model { batches: Vec::new(), durable: Offset::ZERO };
+        let mut dice = Dice(3);
+        for _ in 0..3 {
+            let (batch, _) = batch(&mut dice, life.log.log_end());
+            life.log.append(batch, life.epoch, 0).expect("appends");
+            life.log.write().expect("writes");
+        }
+        sim.disk(NODE).fail_next_sync();
+        sync(&mut life.log, &rt, &mut model).expect_err("the disk failed");
+        assert_eq!(life.log.durable_end(), Offset::ZERO);
+        assert!(life.log.fenced().is_some());
+        assert!(life.log.take_sync().is_none(), "never again");
+        assert!(matches!(life.log.write(), Err(LogError::Fenced { .. })));
+        drop(life);
+        sim.power_cut(NODE);
+        let life = open(&sim.node(NODE)).expect("opens");
+        assert_eq!(life.log.durable_end(), life.log.log_end());
+    });
+}
+
+#[test]
+fn group_commit_answers_every_job_and_tells_of_failures() {
+    let sim = Sim::new(2);
+    let rt = sim.node(NODE);
+    sim.run(async {
+        let dir = DataDir::open(rt.fs(), Path::new("/data"), owner(), || Uuid([7; 16])).expect("opens");
+        let commit = GroupCommit::start(&rt, &dir).expect("starts");
+        let mut logs: Vec<Log> = (0..40)
+            .map(|index| {
+                let options = OpenOptions {
+                    dir: dir.path().join(format!("t-{index}")),
+                    topic_id: None,
+                    config: LogConfig::default(),
+                    recovery: Recovery::Clean,
+                    start_offset: Offset::ZERO,
+                    files: Arc::new(OpenFiles::new(4)),
+                };
+                Log::open(rt.fs(), options).expect("opens").0
+            })
+            .collect();
+        let mut dice = Dice(9);
+        for round in 1..=5i64 {
+            let (sender, mut results) = rt::channel::mpsc::unbounded_channel();
+            if round == 5 {
+                sim.disk(NODE).fail_next_sync();
+            }
+            for (index, log) in logs.iter_mut().enumerate() {
+                let (batch, _) = batch(&mut dice, log.log_end());
+                log.append(batch, LeaderEpoch(0), 0).expect("appends");
+                log.write().expect("writes");
+                let (job, sender) = (log.take_sync().expect("something to sync"), sender.clone());
+                commit.submit(job, move |synced| sender.send((index, synced)).expect("waited for"));
+            }
+            drop(sender);
+            let (mut durable, mut fenced) = (0, 0);
+            while let Some((index, synced)) = results.recv().await {
+                match logs[index].synced(synced) {
+                    Ok(end) if end == logs[index].log_end() => durable += 1,
+                    Ok(end) => panic!("durable to {end} only"),
+                    Err(_) => fenced += 1,
+                }
+            }
+            assert_eq!(durable + fenced, 40);
+            assert_eq!(0 < fenced, round == 5, "round {round}: {fenced} failed");
+        }
+        sim.power_cut(NODE);
+    });
+}
