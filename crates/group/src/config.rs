@@ -13,6 +13,8 @@ pub struct GroupConfig {
     pub session_timeout_ms_max: i32,
     /// `group.max.size`, at most `limits::GROUP_MEMBERS_MAX`.
     pub members_max: usize,
+    /// Groups of one coordinator; a new one beyond that is COORDINATOR_NOT_AVAILABLE, which clients try again.
+    pub groups_max: usize,
     /// How long a new member may wait for its first rebalance; Kafka's `group.new.member.join.timeout.ms`.
     ///
     /// It cannot send heartbeats before it knows its id, and one that gave up and came back would otherwise stay.
@@ -34,6 +36,7 @@ impl Default for GroupConfig {
             session_timeout_ms_min: limits::GROUP_SESSION_TIMEOUT_MS_MIN,
             session_timeout_ms_max: limits::GROUP_SESSION_TIMEOUT_MS_MAX,
             members_max: limits::GROUP_MEMBERS_MAX,
+            groups_max: limits::GROUPS_PER_COORDINATOR_MAX,
             new_member_join_timeout_ms: 5 * 60 * 1000,
             offset_metadata_max: limits::OFFSET_METADATA_BYTES_MAX,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1000,

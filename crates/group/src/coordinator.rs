@@ -111,13 +111,23 @@ impl Step<'_> {
             self.turn.refuse_join(ticket, error, request.member_id);
             return;
         }
-        if !self.groups.contains_key(&id) && !request.member_id.is_empty() {
-            self.turn.refuse_join(ticket, ErrorCode::UnknownMemberId, request.member_id);
+        let refused = match self.groups.contains_key(&id) {
+            true => None,
+            false if !request.member_id.is_empty() => Some(ErrorCode::UnknownMemberId),
+            false => self.refuse_new_group(),
+        };
+        if let Some(error) = refused {
+            self.turn.refuse_join(ticket, error, request.member_id);
             return;
         }
         let group = self.groups.entry(id.clone()).or_insert_with(|| Group::new(id));
         group.begin(&mut self.turn);
         group.on_join(&mut self.turn, ticket, request);
+    }
+
+    /// Memory is bounded: expiry makes room again.
+    fn refuse_new_group(&self) -> Option<ErrorCode> {
+        (self.turn.config.groups_max <= self.groups.len()).then_some(ErrorCode::CoordinatorNotAvailable)
     }
 
     fn on_sync(&mut self, ticket: Ticket, request: SyncRequest) {
@@ -156,13 +166,13 @@ impl Step<'_> {
 
     fn on_commit(&mut self, ticket: Ticket, request: CommitRequest) {
         let id = request.group_id.clone();
-        // A group that only keeps offsets begins with its first commit.
-        let begins = request.generation < 0 || self.groups.contains_key(&id);
-        let refused = match (begins, request.knows_group_id_not_found) {
-            _ if !join::is_storable(&id) => Some(ErrorCode::InvalidGroupId),
-            (true, _) => None,
-            (false, true) => Some(ErrorCode::GroupIdNotFound),
-            (false, false) => Some(ErrorCode::IllegalGeneration),
+        let refused = match self.groups.contains_key(&id) {
+            true => None,
+            false if !join::is_storable(&id) => Some(ErrorCode::InvalidGroupId),
+            // A group that only keeps offsets begins with its first commit.
+            false if request.generation < 0 => self.refuse_new_group(),
+            false if request.knows_group_id_not_found => Some(ErrorCode::GroupIdNotFound),
+            false => Some(ErrorCode::IllegalGeneration),
         };
         if let Some(error) = refused {
             let topics = offsets::all_partitions(&request.topics, error);
@@ -283,7 +293,12 @@ impl Coordinator {
     pub(crate) fn assert_invariants(&self) {
         for group in self.groups.values() {
             group.assert_invariants();
+            group.assert_timers(&self.timers);
         }
         self.timers.assert_invariants();
+        for timer in self.timers.iter() {
+            let (Timer::Join(id) | Timer::Sync(id) | Timer::Session(id, _)) = timer else { continue };
+            assert!(self.groups.get(id).is_some_and(|group| group.knows(timer)), "{timer:?} is left over");
+        }
     }
 }

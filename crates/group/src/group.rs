@@ -249,13 +249,10 @@ impl Group {
         }
     }
 
-    /// Takes a member out of the group and answers what it was waiting for.
+    /// Takes a member out of the group and answers what it was waiting for. A rebalance has to follow (G2).
     pub fn remove_member(&mut self, turn: &mut Turn<'_>, id: &MemberId) {
         turn.timers.cancel(&Timer::Session(self.id.clone(), id.clone()));
         let Some(member) = self.members.remove(id) else { return };
-        if let Phase::Syncing { unsynced } | Phase::Stable { unsynced } = &mut self.phase {
-            unsynced.remove(id);
-        }
         if let Some(ticket) = member.join {
             turn.refuse_join(ticket, ErrorCode::UnknownMemberId, MemberId::from(""));
         }
@@ -298,6 +295,33 @@ impl Group {
                 assert!(stored.members.keys().eq(self.members.ids().iter()), "G2");
             }
         }
+        if let Phase::Syncing { unsynced } | Phase::Stable { unsynced } = &self.phase {
+            assert!(unsynced.iter().all(|id| self.members.get(id).is_some()));
+        }
         assert!(!self.is_gone(), "G4");
+    }
+
+    /// The timers this group needs; a session may also run while waiting stands in for heartbeats.
+    pub(crate) fn assert_timers(&self, timers: &crate::timers::Timers) {
+        let id = || self.id.clone();
+        let joining = matches!(self.phase, Phase::Joining { .. });
+        assert_eq!(timers.is_set(&Timer::Join(id())), joining, "join timer of {:?}", self.phase);
+        let syncing = match &self.phase {
+            Phase::Syncing { unsynced } | Phase::Stable { unsynced } => !unsynced.is_empty(),
+            Phase::Empty | Phase::Joining { .. } => false,
+        };
+        assert_eq!(timers.is_set(&Timer::Sync(id())), syncing, "sync timer of {:?}", self.phase);
+        let watched = self.members.iter().filter(|member| !member.is_kept_alive_by_waiting());
+        for member in watched.map(|member| &member.id).chain(&self.pending) {
+            assert!(timers.is_set(&Timer::Session(id(), member.clone())), "{member:?} is not watched");
+        }
+    }
+
+    /// Whether this group can have such a timer.
+    pub(crate) fn knows(&self, timer: &Timer) -> bool {
+        match timer {
+            Timer::Session(_, id) => self.members.get(id).is_some() || self.pending.contains(id),
+            Timer::Join(_) | Timer::Sync(_) | Timer::OffsetExpiry => true,
+        }
     }
 }

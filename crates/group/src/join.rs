@@ -65,11 +65,8 @@ impl Group {
     pub fn on_join(&mut self, turn: &mut Turn<'_>, ticket: Ticket, mut request: JoinRequest) {
         drop_repeated_protocols(&mut request);
         if let Err(error) = self.check_join(turn, &request) {
-            // An older member that comes too late for a full group loses its place.
             if error == ErrorCode::GroupMaxSizeReached {
-                self.remove_member(turn, &request.member_id);
-                self.remove_pending(turn, &request.member_id);
-                self.complete_join_if_ready(turn);
+                self.turn_away(turn, &request.member_id);
                 request.member_id = MemberId::from("");
             }
             turn.refuse_join(ticket, error, request.member_id);
@@ -80,6 +77,15 @@ impl Group {
             self.add_member(turn, ticket, id, request);
         } else {
             self.rejoin(turn, ticket, request);
+        }
+    }
+
+    /// Who comes too late for a full group loses its place, which only happens while members join.
+    fn turn_away(&mut self, turn: &mut Turn<'_>, id: &MemberId) {
+        self.remove_pending(turn, id);
+        if matches!(self.phase, Phase::Joining { .. }) {
+            self.remove_member(turn, id);
+            self.complete_join_if_ready(turn);
         }
     }
 

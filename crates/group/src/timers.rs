@@ -65,6 +65,14 @@ impl Timers {
         let pairs = self.deadlines.iter().map(|(timer, &deadline)| (deadline, timer.clone()));
         assert_eq!(pairs.collect::<BTreeSet<_>>(), self.by_deadline, "T1");
     }
+
+    pub(crate) fn is_set(&self, timer: &Timer) -> bool {
+        self.deadlines.contains_key(timer)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Timer> {
+        self.deadlines.keys()
+    }
 }
 
 #[cfg(test)]

@@ -50,6 +50,10 @@ pub const GROUP_SESSION_TIMEOUT_MS_MAX: i32 = 1_800_000;
 /// Members one classic group may have.
 pub const GROUP_MEMBERS_MAX: usize = 10_000;
 
+/// Groups one partition of `__consumer_offsets` may have at a time: a client that makes one after another is refused
+/// until the empty ones have expired, instead of filling the memory.
+pub const GROUPS_PER_COORDINATOR_MAX: usize = 100_000;
+
 /// Bytes of protocol metadata and assignments one group may hold in memory.
 pub const GROUP_BYTES_MAX: usize = 64 * 1024 * 1024;
 

@@ -49,6 +49,7 @@ scripts! {
     a_static_member_that_changes_the_protocol_starts_a_rebalance
     members_leave
     who_waits_is_answered_when_it_leaves
+    a_full_coordinator_takes_no_more_groups
     a_full_group_takes_no_more_members
     a_group_that_is_too_large_after_a_restart_turns_the_last_away
     members_of_a_stable_group_go_on_after_a_restart
@@ -160,6 +161,7 @@ impl World {
         let size = usize::try_from(number).unwrap();
         match key {
             "initial-delay" => self.config.initial_rebalance_delay_ms = number,
+            "groups-max" => self.config.groups_max = size,
             "members-max" => self.config.members_max = size,
             "new-member-timeout" => self.config.new_member_join_timeout_ms = number,
             "retention" => self.config.offsets_retention_ms = long,
