@@ -11,5 +11,5 @@ mod pool;
 mod server;
 mod service;
 
-pub use server::{Limits, Server};
+pub use server::{Bound, Limits, Server};
 pub use service::{Class, Outcome, Piece, Response, Service, Started};

@@ -64,6 +64,26 @@ pub(crate) enum Stage {
     Over,
 }
 
+/// Listeners that do not accept yet, so that addresses can be told before anything is served.
+#[derive(Default)]
+pub struct Bound {
+    listeners: Vec<Listener>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Bound {
+    /// The addresses listened on, in the order they were given, with the ports that were taken.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Adds the listeners of another binding.
+    pub fn extend(&mut self, more: Bound) {
+        self.listeners.extend(more.listeners);
+        self.addresses.extend(more.addresses);
+    }
+}
+
 /// A running server. Dropping it closes its listeners and connections at once; [`Server::stop`] asks them first.
 pub struct Server {
     rt: Rt,
@@ -74,33 +94,32 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on every address (port 0 takes a free one) and serves what connects.
+    /// Listens on every address (port 0 takes a free one); nothing is accepted before [`Server::start`].
     ///
     /// # Errors
     /// An address cannot be listened on; the error names it, and none is listened on.
-    pub async fn start<S: Service>(
-        rt: &Rt,
-        listeners: &[SocketAddr],
-        limits: Limits,
-        service: S,
-    ) -> io::Result<Server> {
-        let mut bound = Vec::with_capacity(listeners.len());
-        let mut addresses = Vec::with_capacity(listeners.len());
-        for address in listeners {
+    pub async fn bind(rt: &Rt, addresses: &[SocketAddr]) -> io::Result<Bound> {
+        let mut bound = Bound::default();
+        for address in addresses {
             let listener = rt.listen(*address).await?;
-            addresses.push(listener.local_addr()?);
-            bound.push(listener);
+            bound.addresses.push(listener.local_addr()?);
+            bound.listeners.push(listener);
         }
+        Ok(bound)
+    }
+
+    /// Serves what connects.
+    pub fn start<S: Service>(rt: &Rt, bound: Bound, limits: Limits, service: S) -> Server {
         let (stage, _) = watch::channel(Stage::Serving);
         let connections_max = limits.connections_max;
         let connections = Arc::new(Semaphore::new(usize::try_from(connections_max).unwrap_or(usize::MAX)));
         let pool = Pool::new(limits.pool_bytes);
         let shared = Arc::new(Shared { rt: rt.clone(), service, limits, pool });
-        for listener in bound {
+        for listener in bound.listeners {
             let accepting = accept(shared.clone(), listener, connections.clone(), stage.subscribe());
             rt.spawn("listener", accepting);
         }
-        Ok(Server { rt: rt.clone(), addresses, stage, connections, connections_max })
+        Server { rt: rt.clone(), addresses: bound.addresses, stage, connections, connections_max }
     }
 
     /// The addresses listened on, in the order they were given, with the ports that were taken.

@@ -154,7 +154,7 @@ async fn toy_server(rt: &Rt, root: PathBuf, limits: Limits) -> (Server, Trace) {
     let trace = Trace::default();
     let toy = Toy { rt: rt.clone(), file, trace: trace.clone() };
     let listeners = ["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
-    let server = Server::start(rt, &listeners, limits, toy).await.unwrap();
+    let server = Server::start(rt, Server::bind(rt, &listeners).await.unwrap(), limits, toy);
     assert_eq!(server.addresses().len(), 2);
     (server, trace)
 }
