@@ -162,8 +162,8 @@ impl DataDir {
         &self.lock_file
     }
 
-    /// States, durably, that all logs were closed. Ends the use of the folder.
-    pub fn close_clean(self) -> io::Result<()> {
+    /// States, durably, that all logs were closed: the last thing that is done to the folder.
+    pub fn close_clean(&self) -> io::Result<()> {
         // The text Kafka writes there; the broker epoch is not known.
         self.fs.write_atomically(&self.path.join(CLEAN_SHUTDOWN), br#"{"version":0,"brokerEpoch":-1}"#)
     }

@@ -127,6 +127,11 @@ impl Leader {
         self.epoch
     }
 
+    /// What the topic promises.
+    pub fn contract(&self) -> Contract {
+        self.contract
+    }
+
     /// Consumers read below this.
     pub fn high_watermark(&self) -> Offset {
         self.high_watermark
