@@ -1,1 +1,28 @@
-//! Skeleton.
+//! The broker: requests in, responses out; it owns partitions, coordinators and long polls.
+//!
+//! - B1 Errors become error codes here and nowhere else (`error`).
+//! - B2 What is advertised is what is registered (`registry`).
+//!
+//! In reading order: `broker` starts and stops everything, `service` takes in frames, `registry` routes them to
+//! `handlers/`, which look at the `node`; `partition` writes and reads logs, `coordinator` runs groups.
+//!
+//! Knows nothing of command lines and configuration files.
+
+mod admin;
+mod broker;
+mod call;
+mod checkpointer;
+mod coordinator;
+mod endpoint;
+mod error;
+mod fetch_sessions;
+mod node;
+mod operations;
+mod partition;
+mod producer_ids;
+mod reconciler;
+mod registry;
+mod service;
+mod storage;
+
+pub use broker::{Broker, Options, StartError};

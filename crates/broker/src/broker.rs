@@ -1,0 +1,292 @@
+//! Starting and stopping a broker: the parts, in the order in which they depend on each other.
+//!
+//! - B1 Addresses are bound before anything is registered, so that what is registered is what is bound.
+//! - B2 No request is taken in before every partition this broker leads is open, or has said why not.
+//! - B3 A clean stop answers what waits, closes every log, and only then leaves the mark that lets the next
+//!   start trust them.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{BrokerConfig, ConfigError, Layers, Listener, Settings};
+use controller::{ControllerError, Registration};
+use group::GroupConfig;
+use log::GroupCommit;
+use meta::{BrokerEpoch, Endpoint, Image};
+use net::{Bound, Limits, Server};
+use quorum::{Opened, Quorum, QuorumOptions, UpdateError};
+use rt::Rt;
+use rt::channel::watch;
+
+use crate::admin::draw_uuid;
+use crate::checkpointer;
+use crate::coordinator::Coordinators;
+use crate::fetch_sessions::FetchSessions;
+use crate::node::Node;
+use crate::partition::{Opener, PartitionTable};
+use crate::producer_ids::ProducerIds;
+use crate::reconciler::Reconciler;
+use crate::service::BrokerService;
+use crate::storage::Storage;
+
+/// How long a stopping broker lets requests under way finish; long polls end at once.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the folders of topics that were deleted before the last stop stay; Kafka's `file.delete.delay.ms`.
+const PUT_AWAY_DELAY: Duration = Duration::from_secs(60);
+
+/// What a broker is started with.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Its keys, from files, variables and flags.
+    pub settings: Settings,
+}
+
+/// Why a broker does not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The settings contradict each other or cannot be met.
+    Config(ConfigError),
+    /// A listener names a host that is no address.
+    BadListener(Listener),
+    /// The data folder: locked, another node's, or unreadable.
+    DataDir(log::DataDirError),
+    /// An address cannot be had.
+    Listen(io::Error),
+    /// The metadata log cannot be read.
+    OpenQuorum(quorum::OpenError),
+    /// The metadata log cannot be written.
+    Quorum(quorum::QuorumError),
+    /// The cluster refuses this broker.
+    Register(ControllerError),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Config(error) => error.fmt(f),
+            StartError::BadListener(listener) => write!(
+                f,
+                "cannot listen on '{listener}': '{}' is not an IP address; use one of this machine's, localhost, or \
+                 0.0.0.0 for all",
+                listener.host
+            ),
+            StartError::DataDir(error) => error.fmt(f),
+            StartError::Listen(error) => write!(
+                f,
+                "{error}; is another broker running there? --listen HOST:PORT takes another address, port 0 any free one"
+            ),
+            StartError::OpenQuorum(error) => error.fmt(f),
+            StartError::Quorum(error) => error.fmt(f),
+            StartError::Register(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A running broker.
+pub struct Broker {
+    node: Arc<Node>,
+    server: Server,
+    opener: Arc<Opener>,
+    storage: Arc<Storage>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Broker {
+    /// Starts a broker; when this returns it serves.
+    pub async fn start(rt: &Rt, options: Options) -> Result<Broker, StartError> {
+        let Options { settings } = options;
+        let config = BrokerConfig::resolve(&Layers::fixed(&settings)).map_err(StartError::Config)?;
+        let storage = open_storage(rt, &config).await?;
+        let bound = bind(rt, &config).await?;
+        let addresses = bound.addresses().to_vec();
+        let commit =
+            GroupCommit::start(rt, storage.data_dir()).map_err(|error| StartError::DataDir(error.into()))?;
+        let data_dir = storage.data_dir().path().to_path_buf();
+        let options = QuorumOptions::new(data_dir, config.node_id, storage.open_files(), commit.clone());
+        let Opened { quorum, committed, .. } =
+            Quorum::open(rt, options).await.map_err(StartError::OpenQuorum)?;
+        let (applied_sender, applied) = watch::channel(meta::Index(0));
+        let broker_epoch = register(rt, &quorum, &config, &storage, &addresses).await?;
+        let opener = Arc::new(Opener::new(
+            rt,
+            config.node_id,
+            Arc::clone(&storage),
+            &commit,
+            config.producer_id_expiration_ms,
+        ));
+        let node = Arc::new(Node {
+            rt: rt.clone(),
+            cluster_id: storage.meta().cluster_id,
+            broker_epoch,
+            quorum,
+            applied,
+            partitions: PartitionTable::default(),
+            coordinators: Coordinators::new(rt.clone(), group_config(&config)),
+            fetch_sessions: FetchSessions::new(config.fetch_sessions_max),
+            producer_ids: ProducerIds::default(),
+            stopping: watch::channel(false).0,
+            config,
+            settings,
+        });
+        let reconciler = Reconciler::new(Arc::clone(&node), Arc::clone(&opener), applied_sender);
+        let image = node.image();
+        put_away_unknown(rt, &storage, &image).await?;
+        opener.remove_put_away_after(PUT_AWAY_DELAY);
+        reconciler.open_all(&image).await;
+        rt.spawn("reconciler", reconciler.run(committed));
+        rt.spawn("checkpoints", checkpointer::run(rt.clone(), Arc::clone(&node), Arc::clone(&storage)));
+        let server = Server::start(rt, bound, limits(&node.config), BrokerService::new(Arc::clone(&node)));
+        Ok(Broker { node, server, opener, storage, addresses })
+    }
+
+    /// The addresses it listens on, with the ports that were taken.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The address to give to clients: what is advertised, else the first one listened on.
+    pub fn bootstrap(&self) -> String {
+        match self.node.config.advertised_listeners.first() {
+            Some(listener) => format!("{}:{}", listener.host, listener.port),
+            None => self.addresses.first().map(ToString::to_string).unwrap_or_default(),
+        }
+    }
+
+    /// Waits until the metadata log failed, and says how; the broker serves what it has, and changes nothing more.
+    pub async fn failed(&self) -> Arc<str> {
+        self.node.quorum.failed().await
+    }
+
+    /// Stops cleanly (B3).
+    pub async fn stop(self) {
+        self.node.stopping.send_replace(true);
+        self.server.stop(STOP_PATIENCE).await;
+        let positions = checkpointer::positions(&self.node);
+        let mut is_clean = self.opener.close_all().await;
+        if let Err(error) = self.node.quorum.close().await {
+            tracing::error!("the metadata log was not closed cleanly: {error}");
+            is_clean = false;
+        }
+        let storage = self.storage;
+        let left = self.node.rt.blocking(move || {
+            storage.write_checkpoints(&positions)?;
+            if is_clean { storage.close_clean() } else { Ok(()) }
+        });
+        if let Err(error) = left.await {
+            tracing::error!(
+                "the data folder was not left clean: {error}; the next start will check the logs"
+            );
+        }
+    }
+}
+
+async fn open_storage(rt: &Rt, config: &BrokerConfig) -> Result<Arc<Storage>, StartError> {
+    let path = PathBuf::from(config.data_dirs.first().cloned().unwrap_or_default());
+    let (rt_inside, node_id) = (rt.clone(), config.node_id);
+    let opened = rt.blocking(move || {
+        let draw = || draw_uuid(&rt_inside);
+        Storage::open(rt_inside.fs(), &path, node_id, draw)
+    });
+    opened.await.map(Arc::new).map_err(StartError::DataDir)
+}
+
+async fn put_away_unknown(rt: &Rt, storage: &Arc<Storage>, image: &Arc<Image>) -> Result<(), StartError> {
+    let (rt_inside, storage, image) = (rt.clone(), Arc::clone(storage), Arc::clone(image));
+    let put_away = rt.blocking(move || storage.put_away_unknown(&image, || draw_uuid(&rt_inside)));
+    put_away.await.map_err(|error| StartError::DataDir(error.into()))
+}
+
+/// Binds every listener. `localhost` is both loopback addresses, of which the machine may lack the second.
+async fn bind(rt: &Rt, config: &BrokerConfig) -> Result<Bound, StartError> {
+    let mut addresses = Vec::new();
+    for listener in &config.listeners {
+        match listener.host.as_str() {
+            "localhost" => addresses.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listener.port)),
+            "" => addresses.push(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), listener.port)),
+            host => {
+                let ip: IpAddr = host.parse().map_err(|_| StartError::BadListener(listener.clone()))?;
+                addresses.push(SocketAddr::new(ip, listener.port));
+            }
+        }
+    }
+    let mut bound = Server::bind(rt, &addresses).await.map_err(StartError::Listen)?;
+    for listener in config.listeners.iter().filter(|listener| listener.host == "localhost") {
+        let taken = bound.addresses().first().map_or(listener.port, SocketAddr::port);
+        let address = SocketAddr::new(
+            Ipv6Addr::LOCALHOST.into(),
+            if listener.port == 0 { taken } else { listener.port },
+        );
+        match Server::bind(rt, &[address]).await {
+            Ok(more) => bound.extend(more),
+            Err(error) => tracing::debug!("not listening on {address}: {error}"),
+        }
+    }
+    Ok(bound)
+}
+
+async fn register(
+    rt: &Rt,
+    quorum: &Quorum,
+    config: &BrokerConfig,
+    storage: &Storage,
+    addresses: &[SocketAddr],
+) -> Result<BrokerEpoch, StartError> {
+    let endpoint = |name: &str, host: String, port| Endpoint { listener: name.to_owned(), host, port };
+    let endpoints = if config.advertised_listeners.is_empty() {
+        addresses
+            .iter()
+            .map(|address| endpoint("PLAINTEXT", address.ip().to_string(), address.port()))
+            .collect()
+    } else {
+        let advertised = config.advertised_listeners.iter();
+        advertised.map(|listener| endpoint(&listener.name, listener.host.clone(), listener.port)).collect()
+    };
+    let registration = Registration {
+        cluster_id: storage.meta().cluster_id,
+        id: config.node_id,
+        incarnation: draw_uuid(rt),
+        endpoints,
+        directories: vec![storage.meta().directory_id],
+        rack: config.rack.clone(),
+    };
+    let decide = move |image: &Image| {
+        let (epoch, records) = controller::register_broker(image, registration)?;
+        Ok((records, epoch))
+    };
+    match quorum.update(decide).await {
+        Ok(updated) => Ok(updated.value),
+        Err(UpdateError::Decision(error)) => Err(StartError::Register(error)),
+        Err(UpdateError::Quorum(error)) => Err(StartError::Quorum(error)),
+    }
+}
+
+fn group_config(config: &BrokerConfig) -> GroupConfig {
+    GroupConfig {
+        initial_rebalance_delay_ms: u32::try_from(config.group_initial_rebalance_delay_ms)
+            .unwrap_or(u32::MAX),
+        session_timeout_ms_min: config.group_session_timeout_ms_min,
+        session_timeout_ms_max: config.group_session_timeout_ms_max,
+        members_max: config.group_members_max.min(model::limits::GROUP_MEMBERS_MAX),
+        offset_metadata_max: config.offset_metadata_bytes_max,
+        offsets_retention_ms: config.offsets_retention_ms,
+        offsets_retention_check_interval_ms: config.offsets_retention_check_interval_ms,
+        ..GroupConfig::default()
+    }
+}
+
+fn limits(config: &BrokerConfig) -> Limits {
+    /// "Never" for a timer: longer than any process lives.
+    const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+    Limits {
+        request_bytes_max: config.request_bytes_max,
+        idle: config.connections_max_idle_ms.map_or(FOR_EVER, Duration::from_millis),
+        ..Limits::default()
+    }
+}

@@ -1,0 +1,269 @@
+//! Produce (0), versions 3-13: batches in, their offsets out.
+//!
+//! - The batches of one connection are appended in the order in which they arrived, also while earlier ones
+//!   still wait for the disk (D4): `start` resolves once everything is queued, the rest is awaited later.
+//! - A partition that fails does not stop the others; each has its own error code.
+//! - `acks=0` is never answered; on any error the connection is closed, so that the client looks for metadata.
+//! - Waiting ends after the request's timeout with REQUEST_TIMED_OUT: the outcome is then unknown.
+//! - Version 13 names topics by id; a batch of magic 0 or 1 is refused, as since Kafka 4.0.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use config::{ProduceValidation, TimestampType, TopicConfig};
+use model::{PartitionIndex, TimestampMs, TopicId, limits};
+use record::{BatchError, BatchRules, CheckedBatch, Compression, Keys, Validation};
+use replica::Acks;
+use rt::Instant;
+use rt::channel::oneshot;
+use wire::produce::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceData, PartitionProduceResponse,
+    TopicProduceData, TopicProduceResponse,
+};
+use wire::{ProduceRequest, ProduceResponse};
+
+use crate::call::Call;
+use crate::error::{PartitionError, ProduceError};
+use crate::node::Node;
+use crate::partition::{AppendReply, Appended, Partition};
+
+/// First version that names topics by id (KIP-516).
+const BY_TOPIC_ID: i16 = 13;
+/// First version whose clients know zstd (KIP-110).
+const ZSTD_SINCE: i16 = 7;
+
+/// A produce whose batches are queued with their partitions.
+pub struct Started {
+    /// How it is answered; `None` for `acks=0`.
+    acks: Option<Acks>,
+    deadline: Instant,
+    topics: Vec<StartedTopic>,
+}
+
+struct StartedTopic {
+    name: String,
+    id: TopicId,
+    partitions: Vec<(i32, Result<Queued, ProduceError>)>,
+}
+
+struct Queued {
+    partition: Arc<Partition>,
+    reply: oneshot::Receiver<AppendReply>,
+}
+
+/// What becomes of a produce.
+pub enum Outcome {
+    /// The answer to send.
+    Reply(ProduceResponse<'static>),
+    /// `acks=0` and all went well.
+    Silence,
+    /// `acks=0` and something failed.
+    Close,
+}
+
+/// Queues every batch of the request, in order.
+pub async fn start(call: &Call<'_>, request: ProduceRequest<'_>, frame: &Bytes, version: i16) -> Started {
+    let acks = parse_acks(request.acks);
+    let mut topics = Vec::with_capacity(request.topic_data.len());
+    for topic in &request.topic_data {
+        let mut started = StartedTopic {
+            name: topic.name.to_string(),
+            id: TopicId(topic.topic_id),
+            partitions: Vec::with_capacity(topic.partition_data.len()),
+        };
+        for data in &topic.partition_data {
+            let queued = match &acks {
+                Ok(acks) if request.transactional_id.is_none() => {
+                    queue(call, topic, data, frame, *acks, version).await
+                }
+                Ok(_) => Err(ProduceError::Transactional),
+                Err(error) => Err(error.clone()),
+            };
+            started.partitions.push((data.index, queued));
+        }
+        topics.push(started);
+    }
+    let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
+    let deadline = call.node.rt().now() + timeout;
+    // Wrong acks are answered, as Kafka does: only a client that asked for silence gets it.
+    Started { acks: acks.unwrap_or(Some(Acks::Leader)), deadline, topics }
+}
+
+fn parse_acks(acks: i16) -> Result<Option<Acks>, ProduceError> {
+    match acks {
+        0 => Ok(None),
+        1 => Ok(Some(Acks::Leader)),
+        -1 => Ok(Some(Acks::All)),
+        other => Err(ProduceError::BadAcks(other)),
+    }
+}
+
+async fn queue(
+    call: &Call<'_>,
+    topic: &TopicProduceData<'_>,
+    data: &PartitionProduceData<'_>,
+    frame: &Bytes,
+    acks: Option<Acks>,
+    version: i16,
+) -> Result<Queued, ProduceError> {
+    let index = PartitionIndex(data.index);
+    let partition = if version < BY_TOPIC_ID {
+        call.node.partition_by_name(&topic.name, index)?
+    } else {
+        call.node.partition_by_id(TopicId(topic.topic_id), index)?
+    };
+    if partition.topic.is_internal() && call.client_id != ADMIN_CLIENT_ID {
+        return Err(ProduceError::InternalTopic);
+    }
+    let records = data.records.bytes().unwrap_or_default();
+    let batch = check(call.node, &partition, frame.slice_ref(records), version)?;
+    let reply = partition.append(batch, acks).await;
+    Ok(Queued { partition, reply })
+}
+
+/// The one client id that may write to internal topics (Kafka's `AdminUtils.ADMIN_CLIENT_ID`).
+const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+fn check(
+    node: &Node,
+    partition: &Partition,
+    records: Bytes,
+    version: i16,
+) -> Result<CheckedBatch, ProduceError> {
+    let config = partition.config();
+    let rules = BatchRules {
+        batch_bytes_max: config.max_message_bytes,
+        decompressed_bytes_max: limits::DECOMPRESSED_BATCH_BYTES_MAX,
+        validation: match config.produce_validation {
+            ProduceValidation::Header => Validation::Header,
+            ProduceValidation::Records => Validation::Records,
+        },
+        keys: if config.cleanup_policy.compact { Keys::Required } else { Keys::Optional },
+    };
+    let batch = CheckedBatch::parse(records, &rules)?;
+    let header = batch.header();
+    if header.compression() == Ok(Compression::Zstd) && version < ZSTD_SINCE {
+        return Err(ProduceError::ZstdTooEarly);
+    }
+    if header.is_transactional() {
+        return Err(ProduceError::Transactional);
+    }
+    check_timestamps(&batch, &config, node.rt().wall_clock_ms())?;
+    Ok(batch)
+}
+
+impl Started {
+    /// Waits until every batch is as safe as was asked, or the request's time is over.
+    pub async fn finish(self, node: &Node, version: i16) -> Outcome {
+        let deadline = self.deadline;
+        let mut failed = false;
+        let mut responses = Vec::with_capacity(self.topics.len());
+        for topic in self.topics {
+            let mut partition_responses = Vec::with_capacity(topic.partitions.len());
+            for (index, queued) in topic.partitions {
+                let result = match queued {
+                    Ok(queued) => queued.outcome(node, deadline).await,
+                    Err(error) => Err(error),
+                };
+                failed |= result.is_err();
+                partition_responses.push(answer(node, index, result, version));
+            }
+            let name = if version < BY_TOPIC_ID { topic.name } else { String::new() };
+            responses.push(TopicProduceResponse {
+                name: name.into(),
+                topic_id: topic.id.0,
+                partition_responses,
+            });
+        }
+        match self.acks {
+            Some(_) => Outcome::Reply(ProduceResponse { responses, ..Default::default() }),
+            None if failed => Outcome::Close,
+            None => Outcome::Silence,
+        }
+    }
+}
+
+impl Queued {
+    async fn outcome(self, node: &Node, deadline: Instant) -> Result<Appended, ProduceError> {
+        let remaining = deadline.saturating_since(node.rt().now());
+        match node.rt().timeout(remaining, self.reply).await {
+            Ok(Ok(reply)) => Ok(reply?),
+            // The lane is gone with the partition: whether the batch is in the log is not known.
+            Ok(Err(_)) => Err(ProduceError::Partition(PartitionError::Closed(self.partition.topic.clone()))),
+            Err(_) => Err(ProduceError::TimedOut),
+        }
+    }
+}
+
+fn answer(
+    node: &Node,
+    index: i32,
+    result: Result<Appended, ProduceError>,
+    version: i16,
+) -> PartitionProduceResponse<'static> {
+    match result {
+        Ok(appended) => PartitionProduceResponse {
+            index,
+            base_offset: appended.base_offset.0,
+            log_append_time_ms: appended.log_append_time.0,
+            log_start_offset: appended.log_start.0,
+            ..Default::default()
+        },
+        Err(error) => {
+            let record_errors = match (&error, version) {
+                (ProduceError::Batch(batch), 8..) => batch_errors(batch),
+                _ => Vec::new(),
+            };
+            PartitionProduceResponse {
+                index,
+                error_code: error.code().code(),
+                base_offset: -1,
+                log_append_time_ms: -1,
+                log_start_offset: -1,
+                record_errors,
+                error_message: Some(error.to_string().into()),
+                current_leader: current_leader(node, &error),
+            }
+        }
+    }
+}
+
+/// A record far in the future would keep its segment from ever being deleted; Kafka allows an hour by default.
+fn check_timestamps(batch: &CheckedBatch, config: &TopicConfig, now_ms: i64) -> Result<(), ProduceError> {
+    if config.timestamp_type == TimestampType::LogAppendTime {
+        return Ok(());
+    }
+    let earliest = now_ms.saturating_sub_unsigned(config.timestamp_before_max_ms);
+    let latest = now_ms.saturating_add_unsigned(config.timestamp_after_max_ms);
+    let (oldest, newest) = batch.timestamp_bounds();
+    let outside = [oldest.0, newest.0]
+        .into_iter()
+        .find(|timestamp| *timestamp != TimestampMs::NONE.0 && !(earliest..=latest).contains(timestamp));
+    match outside {
+        Some(timestamp) => Err(ProduceError::Timestamp { timestamp, earliest, latest }),
+        None => Ok(()),
+    }
+}
+
+/// Which record of a refused batch was at fault, where that is known (KIP-467).
+fn batch_errors(error: &BatchError) -> Vec<BatchIndexAndErrorMessage<'static>> {
+    match error {
+        BatchError::BadRecord { index, .. } => vec![BatchIndexAndErrorMessage {
+            batch_index: *index,
+            batch_index_error_message: Some(error.to_string().into()),
+        }],
+        _ => Vec::new(),
+    }
+}
+
+fn current_leader(node: &Node, error: &ProduceError) -> LeaderIdAndEpoch {
+    let leader = match error {
+        ProduceError::Partition(error) => error.current_leader(node),
+        _ => None,
+    };
+    leader.map_or_else(Default::default, |(leader, epoch)| LeaderIdAndEpoch {
+        leader_id: leader.0,
+        leader_epoch: epoch.0,
+    })
+}

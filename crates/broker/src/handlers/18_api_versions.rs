@@ -1,0 +1,67 @@
+//! ApiVersions (18), versions 0-4: what this broker serves, derived from what is registered.
+//!
+//! - A version above ours is answered in version 0 with UNSUPPORTED_VERSION and this API's own range, so that
+//!   the client can ask again (KIP-511); the service does that before it decodes.
+//! - Produce is advertised from 0: librdkafka before 2.11.1 stops compressing otherwise (KAFKA-18659).
+//! - No feature is finalized that is not served: `transaction.version` and `group.version` stay out.
+
+use model::ErrorCode;
+use wire::api_versions::ApiVersion;
+use wire::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
+
+use crate::call::Call;
+use crate::registry;
+
+pub async fn handle(
+    _: &Call<'_>,
+    request: ApiVersionsRequest<'_>,
+    version: i16,
+) -> ApiVersionsResponse<'static> {
+    let named = [&request.client_software_name, &request.client_software_version];
+    if 3 <= version && !named.into_iter().all(|text| is_software_name(text)) {
+        return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() };
+    }
+    ApiVersionsResponse { api_keys: registry::SERVED.iter().map(advertised).collect(), ..Default::default() }
+}
+
+/// The answer to a version that is not served.
+pub fn unsupported_version() -> ApiVersionsResponse<'static> {
+    ApiVersionsResponse {
+        error_code: ErrorCode::UnsupportedVersion.code(),
+        api_keys: vec![advertised(&ApiKey::ApiVersions)],
+        ..Default::default()
+    }
+}
+
+fn advertised(key: &ApiKey) -> ApiVersion {
+    let versions = key.versions();
+    let min_version = if *key == ApiKey::Produce { 0 } else { versions.first };
+    ApiVersion { api_key: key.as_i16(), min_version, max_version: versions.last }
+}
+
+/// `[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?`, the only texts Kafka takes for a client's name and version.
+fn is_software_name(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    let outer = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    text.bytes().all(inner) && outer(text.bytes().next()) && outer(text.bytes().last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_software_name;
+
+    #[test]
+    fn software_names_are_kafkas() {
+        for (text, legal) in [
+            ("apache-kafka-java", true),
+            ("4.3.1", true),
+            ("x", true),
+            ("", false),
+            ("-x", false),
+            ("x.", false),
+            ("a b", false),
+        ] {
+            assert_eq!(is_software_name(text), legal, "{text}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! This broker as its handlers see it: the image, the partitions it leads, its coordinators, and the way to change things.
+//!
+//! - N1 Handlers read the image and never ask the controller (D5).
+//! - N2 A change is answered once it is committed *and* this broker has opened or closed what it is about, so
+//!   that a client finds on its next request what the answer promised.
+
+use std::sync::Arc;
+
+use config::{BrokerConfig, Layers, Settings, TopicConfig};
+use controller::ControllerError;
+use group::{Event, Reply, Ticket};
+use meta::{BrokerEpoch, ConfigResource, Image, Index, MetadataRecord, Topic};
+use model::{BrokerId, ClusterId, ErrorCode, LeaderEpoch, PartitionIndex, TopicId, TopicName};
+use quorum::{Quorum, UpdateError};
+use rt::Rt;
+use rt::channel::watch;
+
+use crate::coordinator::{CoordinatorError, Coordinators};
+use crate::error::PartitionError;
+use crate::fetch_sessions::FetchSessions;
+use crate::partition::{Partition, PartitionTable};
+use crate::producer_ids::ProducerIds;
+
+/// Everything the handlers share.
+pub struct Node {
+    pub(crate) rt: Rt,
+    pub(crate) config: BrokerConfig,
+    pub(crate) settings: Settings,
+    pub(crate) cluster_id: ClusterId,
+    /// The number of this process's registration.
+    pub(crate) broker_epoch: BrokerEpoch,
+    pub(crate) quorum: Quorum,
+    /// The index up to which this broker has opened and closed its partitions.
+    pub(crate) applied: watch::Receiver<Index>,
+    pub(crate) partitions: PartitionTable,
+    pub(crate) coordinators: Coordinators,
+    pub(crate) fetch_sessions: FetchSessions,
+    pub(crate) producer_ids: ProducerIds,
+    /// Set once the broker stops: whoever waits for something to happen gives up.
+    pub(crate) stopping: watch::Sender<bool>,
+}
+
+impl Node {
+    /// The runtime.
+    pub fn rt(&self) -> &Rt {
+        &self.rt
+    }
+
+    /// This broker's number.
+    pub fn id(&self) -> BrokerId {
+        self.config.node_id
+    }
+
+    /// The cluster's id.
+    pub fn cluster_id(&self) -> ClusterId {
+        self.cluster_id
+    }
+
+    /// This broker's settings.
+    pub fn config(&self) -> &BrokerConfig {
+        &self.config
+    }
+
+    /// Whether clients are told a fixed address instead of the one they came to.
+    pub fn has_advertised_listeners(&self) -> bool {
+        !self.config.advertised_listeners.is_empty()
+    }
+
+    /// The image as it is now.
+    pub fn image(&self) -> Arc<Image> {
+        self.quorum.image()
+    }
+
+    /// The group coordinators of this broker.
+    pub fn coordinators(&self) -> &Coordinators {
+        &self.coordinators
+    }
+
+    /// The fetch sessions of this broker.
+    pub fn fetch_sessions(&self) -> &FetchSessions {
+        &self.fetch_sessions
+    }
+
+    /// The layers of configuration below a topic's own settings.
+    pub fn layers<'a>(&'a self, image: &'a Image) -> Layers<'a> {
+        controller::layers(image, self.id(), &self.settings)
+    }
+
+    /// A partition led here, by its topic's name.
+    pub fn partition_by_name(
+        &self,
+        name: &str,
+        index: PartitionIndex,
+    ) -> Result<Arc<Partition>, PartitionError> {
+        let image = self.image();
+        let topic = image.topic_named(name).ok_or_else(|| PartitionError::UnknownTopic(name.to_owned()))?;
+        self.partition_of(topic, index)
+    }
+
+    /// A partition led here, by its topic's id.
+    pub fn partition_by_id(
+        &self,
+        id: TopicId,
+        index: PartitionIndex,
+    ) -> Result<Arc<Partition>, PartitionError> {
+        let image = self.image();
+        let topic = image.topic(id).ok_or(PartitionError::UnknownTopicId(id))?;
+        self.partition_of(topic, index)
+    }
+
+    fn partition_of(&self, topic: &Topic, index: PartitionIndex) -> Result<Arc<Partition>, PartitionError> {
+        if let Some(partition) = self.partitions.find(topic.id, index) {
+            return Ok(partition);
+        }
+        let state = topic
+            .partition(index)
+            .ok_or_else(|| PartitionError::UnknownPartition(topic.name.clone(), index))?;
+        if state.leader == self.id() {
+            // Led here and not open: its log is damaged, or is being opened.
+            Err(PartitionError::Storage(format!("partition {index} of '{}' is not open", topic.name)))
+        } else {
+            Err(PartitionError::NotLeader(topic.name.clone(), index))
+        }
+    }
+
+    /// Who leads a partition, and in which epoch.
+    pub fn leader_of(&self, topic: &TopicName, index: PartitionIndex) -> Option<(BrokerId, LeaderEpoch)> {
+        let image = self.image();
+        let partition = image.topic_named(topic.as_str())?.partition(index)?;
+        (partition.leader != BrokerId::NONE).then_some((partition.leader, partition.leader_epoch))
+    }
+
+    /// Commits what `decide` makes of the image, and waits until this broker has carried it out (N2).
+    ///
+    /// No other change comes between the image `decide` sees and its records.
+    pub async fn change<T, E>(
+        &self,
+        decide: impl FnOnce(&Image) -> Result<(Vec<MetadataRecord>, T), E> + Send + 'static,
+    ) -> Result<T, UpdateError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let updated = self.quorum.update(decide).await?;
+        if let Some(index) = updated.index {
+            // The sender lives as long as the broker; without it nothing is served anyway.
+            let _ = self.applied.clone().wait_for(|applied| index < *applied).await;
+        }
+        Ok(updated.value)
+    }
+
+    /// The coordinator partition of a group, once the offsets topic exists.
+    pub async fn coordinator_partition(
+        &self,
+        group_id: &str,
+    ) -> Result<PartitionIndex, UpdateError<ControllerError>> {
+        let offsets = TopicName::consumer_offsets();
+        if self.image().topic_named(offsets.as_str()).is_none() {
+            self.create_offsets_topic().await?;
+        }
+        Ok(self.group_partition(group_id).unwrap_or(PartitionIndex(0)))
+    }
+
+    /// The coordinator partition of a group, if the offsets topic exists.
+    fn group_partition(&self, group_id: &str) -> Option<PartitionIndex> {
+        let image = self.image();
+        let topic = image.topic_named(TopicName::consumer_offsets().as_str())?;
+        Some(PartitionIndex(group::coordinator_partition(group_id, topic.partition_count())))
+    }
+
+    /// Puts a request to a group's coordinator.
+    pub async fn ask_group(
+        &self,
+        group_id: &str,
+        event: impl FnOnce(Ticket) -> Event + Send + 'static,
+    ) -> Result<Reply, ErrorCode> {
+        let partition = self.group_partition(group_id).ok_or(ErrorCode::NotCoordinator)?;
+        self.coordinators.ask(partition, event).await.map_err(CoordinatorError::code)
+    }
+}
+
+/// A topic's settings as they are in this image.
+pub(crate) fn topic_config(
+    settings: &Settings,
+    image: &Image,
+    broker: BrokerId,
+    topic: &TopicName,
+) -> TopicConfig {
+    let own = image.config(&ConfigResource::topic(topic)).map(Arc::as_ref);
+    TopicConfig::resolve(&controller::layers(image, broker, settings), own)
+}

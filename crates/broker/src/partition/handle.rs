@@ -1,0 +1,183 @@
+//! What everybody may hold of a partition: append through its lane, read beside it, wait for more.
+//!
+//! - H1 The high watermark seen here never moves back, and every record below it is readable.
+//! - H2 Whoever registers before looking is woken by every later advance: no advance falls between.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use config::TopicConfig;
+use log::LogReader;
+use model::{LeaderEpoch, Offset, TimestampMs, TopicName, TopicPartition};
+use record::CheckedBatch;
+use replica::Acks;
+use rt::channel::{Notify, oneshot};
+
+use super::lane::{Command, LaneSender};
+use crate::error::PartitionError;
+
+/// Where an append ended up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The offset of the batch's first record.
+    pub base_offset: Offset,
+    /// The time the broker wrote into the batch, if the topic asks it to.
+    pub log_append_time: TimestampMs,
+    /// Where the log started at that moment.
+    pub log_start: Offset,
+}
+
+/// Why an append was refused or is of unknown outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppendError {
+    /// The partition is not led here, or is being deleted. Nothing was written.
+    NotLeader,
+    /// `acks=all` with too few replicas in sync. Nothing was written.
+    NotEnoughReplicas(replica::NotEnoughReplicas),
+    /// The producer's sequence numbers do not follow. Nothing was written.
+    Sequence(log::SequenceError),
+    /// The batch is larger than a segment may be. Nothing was written.
+    LargerThanSegment,
+    /// The log failed: the batch may or may not be there after the next start.
+    Storage,
+}
+
+/// The answer to one append.
+pub type AppendReply = Result<Appended, AppendError>;
+
+/// One led partition; shared as `Arc<Partition>`.
+pub struct Partition {
+    /// Its identity.
+    pub id: TopicPartition,
+    /// Its topic's name.
+    pub topic: TopicName,
+    /// The epoch in which it is led here.
+    pub leader_epoch: LeaderEpoch,
+    /// Reads its log.
+    pub reader: LogReader,
+    lane: LaneSender,
+    config: RwLock<Arc<TopicConfig>>,
+    high_watermark: AtomicI64,
+    durable_end: AtomicI64,
+    closed: AtomicBool,
+    waiting: Mutex<Vec<(u64, Arc<Notify>)>>,
+    next_waiter: AtomicU64,
+}
+
+impl Partition {
+    /// A handle whose lane is `lane`; published once the lane has adopted the partition.
+    pub fn new(
+        id: TopicPartition,
+        topic: TopicName,
+        leader_epoch: LeaderEpoch,
+        reader: LogReader,
+        lane: LaneSender,
+        config: Arc<TopicConfig>,
+    ) -> Partition {
+        Partition {
+            id,
+            topic,
+            leader_epoch,
+            reader,
+            lane,
+            config: RwLock::new(config),
+            high_watermark: AtomicI64::new(0),
+            durable_end: AtomicI64::new(0),
+            closed: AtomicBool::new(false),
+            waiting: Mutex::default(),
+            next_waiter: AtomicU64::new(0),
+        }
+    }
+
+    /// Consumers read below this.
+    pub fn high_watermark(&self) -> Offset {
+        Offset(self.high_watermark.load(Ordering::Acquire))
+    }
+
+    /// Everything below is on the disk.
+    pub fn durable_end(&self) -> Offset {
+        Offset(self.durable_end.load(Ordering::Acquire))
+    }
+
+    /// The settings of its topic as they are now.
+    pub fn config(&self) -> Arc<TopicConfig> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts changed settings in force.
+    pub fn set_config(&self, config: Arc<TopicConfig>) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+
+    /// Whether the partition is gone: deleted, or its log failed.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Hands a batch to the partition's writer. Resolves once it is queued, in the order of the calls;
+    /// the receiver hears when the batch is as safe as `acks` asks, or at once, with `None`, when appended.
+    ///
+    /// A full queue makes the caller wait: that is the back-pressure of D8.
+    pub async fn append(&self, batch: CheckedBatch, acks: Option<Acks>) -> oneshot::Receiver<AppendReply> {
+        let (reply, receiver) = oneshot::channel();
+        let command = Command::Append { partition: self.id, batch, acks, reply };
+        if let Err(refused) = self.lane.send(command).await {
+            refused.refuse(Err(AppendError::NotLeader));
+        }
+        receiver
+    }
+
+    /// Registers for a wake-up at the next advance of the high watermark (H2); dropping the guard ends it.
+    pub fn wait_for_more(self: &Arc<Self>, wake: &Arc<Notify>) -> FetchGuard {
+        let id = self.next_waiter.fetch_add(1, Ordering::Relaxed);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((id, Arc::clone(wake)));
+        FetchGuard { partition: Arc::clone(self), id }
+    }
+
+    /// Checks the leader epoch a client believes in; none is always right.
+    pub fn check_epoch(&self, asked: LeaderEpoch) -> Result<(), PartitionError> {
+        let current = self.leader_epoch;
+        if asked == LeaderEpoch::NONE || asked == current {
+            Ok(())
+        } else if asked < current {
+            Err(PartitionError::FencedEpoch { asked, current })
+        } else {
+            Err(PartitionError::UnknownEpoch { asked, current })
+        }
+    }
+
+    pub(super) fn publish_high_watermark(&self, offset: Offset) {
+        self.high_watermark.store(offset.0, Ordering::Release);
+        self.wake_all();
+    }
+
+    pub(super) fn publish_durable_end(&self, offset: Offset) {
+        self.durable_end.store(offset.0, Ordering::Release);
+    }
+
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
+        for (_, wake) in self.waiting.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            wake.notify_one();
+        }
+    }
+}
+
+/// A registration for wake-ups; see [`Partition::wait_for_more`].
+pub struct FetchGuard {
+    partition: Arc<Partition>,
+    id: u64,
+}
+
+impl Drop for FetchGuard {
+    fn drop(&mut self) {
+        let mut waiting = self.partition.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = waiting.iter().position(|(id, _)| *id == self.id) {
+            waiting.swap_remove(index);
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! A lane: the one task that writes a set of partitions (D4).
+//!
+//! - L1 Commands are carried out in the order in which they came.
+//! - L2 Everything that queued while a write was under way leaves in the next one: one `pwritev` a partition.
+//! - L3 The queue is bounded; a full one makes those who append wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{GroupCommit, Log, SyncJob, Synced};
+use model::{TimestampMs, TopicPartition, limits};
+use record::CheckedBatch;
+use replica::{Acks, Contract, Leader};
+use rt::Rt;
+use rt::channel::{mpsc, oneshot};
+use rustc_hash::FxHashMap;
+
+use super::handle::{AppendReply, Partition};
+use super::leading::{Append, Leading};
+
+/// Commands taken in before what they gathered is written.
+const COMMANDS_PER_ROUND: usize = 256;
+
+/// How often producers that fell silent are looked for (Kafka's `producer.id.expiration.check.interval.ms`).
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
+
+/// A partition on its way into a lane.
+pub struct NewPartition {
+    /// Its handle.
+    pub handle: Arc<Partition>,
+    /// Its log, opened and recovered.
+    pub log: Log,
+    /// Its replica state.
+    pub leader: Leader,
+}
+
+/// What a lane is told.
+pub enum Command {
+    /// Append a batch; `None` for `acks=0`.
+    Append {
+        /// Where.
+        partition: TopicPartition,
+        /// What.
+        batch: CheckedBatch,
+        /// How safe before the reply.
+        acks: Option<Acks>,
+        /// Who hears.
+        reply: oneshot::Sender<AppendReply>,
+    },
+    /// Take up a partition; done when the reply comes.
+    Adopt(Box<NewPartition>, oneshot::Sender<()>),
+    /// Give a partition's log back.
+    Release(TopicPartition, oneshot::Sender<Option<Log>>),
+    /// Give all logs back and end.
+    ReleaseAll(oneshot::Sender<Vec<(TopicPartition, Log)>>),
+    /// Changed settings.
+    Reconfigure(TopicPartition, Contract, log::LogConfig),
+}
+
+impl Command {
+    /// Answers an append that no lane will carry out.
+    pub fn refuse(self, answer: AppendReply) {
+        if let Command::Append { reply, .. } = self {
+            drop(reply.send(answer));
+        }
+    }
+}
+
+/// The way into a lane.
+#[derive(Clone)]
+pub struct LaneSender(mpsc::Sender<Command>);
+
+impl LaneSender {
+    /// Queues a command, waiting for room; gives it back when the lane has ended.
+    pub async fn send(&self, command: Command) -> Result<(), Command> {
+        self.0.send(command).await.map_err(|refused| refused.0)
+    }
+}
+
+/// The task's state.
+pub struct Lane {
+    rt: Rt,
+    commit: GroupCommit,
+    partitions: FxHashMap<TopicPartition, Leading>,
+    commands: mpsc::Receiver<Command>,
+    /// At most one per partition is under way, so this needs no bound of its own.
+    synced: mpsc::UnboundedReceiver<(TopicPartition, Synced)>,
+    synced_sender: mpsc::UnboundedSender<(TopicPartition, Synced)>,
+}
+
+impl Lane {
+    /// Starts the task on the runtime's lane `index`.
+    pub fn start(rt: &Rt, index: usize, commit: GroupCommit) -> LaneSender {
+        let (sender, commands) = mpsc::channel(limits::APPEND_QUEUE_MAX);
+        let (synced_sender, synced) = mpsc::unbounded_channel();
+        let lane = Lane {
+            rt: rt.clone(),
+            commit,
+            partitions: FxHashMap::default(),
+            commands,
+            synced,
+            synced_sender,
+        };
+        rt.spawn_on_lane(index, "log lane", lane.run());
+        LaneSender(sender)
+    }
+
+    async fn run(mut self) {
+        let mut commands = Vec::with_capacity(COMMANDS_PER_ROUND);
+        let mut next_expiry = self.rt.now() + EXPIRY_INTERVAL;
+        loop {
+            rt::select! {
+                synced = self.synced.recv() => {
+                    let Some((partition, synced)) = synced else { return };
+                    self.on_synced(partition, synced);
+                }
+                count = self.commands.recv_many(&mut commands, COMMANDS_PER_ROUND) => {
+                    if count == 0 {
+                        return;
+                    }
+                    let mut touched = Vec::new();
+                    for command in commands.drain(..) {
+                        self.on_command(command, &mut touched);
+                    }
+                    self.write(touched);
+                }
+                () = self.rt.sleep_until(next_expiry) => {
+                    let now = self.now();
+                    self.partitions.values_mut().for_each(|leading| leading.expire_producers(now));
+                    next_expiry = self.rt.now() + EXPIRY_INTERVAL;
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> TimestampMs {
+        TimestampMs(self.rt.wall_clock_ms())
+    }
+
+    fn on_command(&mut self, command: Command, touched: &mut Vec<TopicPartition>) {
+        match command {
+            Command::Append { partition, batch, acks, reply } => {
+                let now = self.now();
+                let Some(leading) = self.partitions.get_mut(&partition) else {
+                    drop(reply.send(Err(super::AppendError::NotLeader)));
+                    return;
+                };
+                leading.append(Append { batch, acks, reply }, now);
+                if touched.last() != Some(&partition) {
+                    touched.push(partition);
+                }
+            }
+            Command::Adopt(new, done) => {
+                let NewPartition { handle, log, leader } = *new;
+                self.partitions.insert(handle.id, Leading::new(handle, log, leader));
+                let _ = done.send(());
+            }
+            Command::Release(partition, done) => {
+                let log = self.partitions.remove(&partition).map(Leading::into_log);
+                drop(done.send(log));
+            }
+            Command::ReleaseAll(done) => {
+                // What was gathered before this command is with the kernel before its log is closed.
+                self.write(std::mem::take(touched));
+                let logs = self.partitions.drain().map(|(id, leading)| (id, leading.into_log())).collect();
+                drop(done.send(logs));
+            }
+            Command::Reconfigure(partition, contract, config) => {
+                if let Some(leading) = self.partitions.get_mut(&partition) {
+                    leading.reconfigure(contract, config);
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, mut touched: Vec<TopicPartition>) {
+        touched.sort_unstable();
+        touched.dedup();
+        for partition in touched {
+            if let Some(job) = self.partitions.get_mut(&partition).and_then(Leading::write) {
+                self.submit(partition, job);
+            }
+        }
+    }
+
+    fn on_synced(&mut self, partition: TopicPartition, synced: Synced) {
+        let now = self.now();
+        let next = self.partitions.get_mut(&partition).and_then(|leading| leading.on_synced(synced, now));
+        if let Some(job) = next {
+            self.submit(partition, job);
+        }
+    }
+
+    fn submit(&self, partition: TopicPartition, job: SyncJob) {
+        let back = self.synced_sender.clone();
+        // The lane may have ended meanwhile: then nobody waits for this sync.
+        self.commit.submit(job, move |synced| drop(back.send((partition, synced))));
+    }
+}

@@ -1,0 +1,237 @@
+//! One partition inside its lane: the log's writer half and the replica state, moved together.
+//!
+//! - W1 Batches are appended in the order in which they came to the lane.
+//! - W2 At most one sync of a partition is under way; what is written meanwhile goes into the next.
+//! - W3 After the log failed nothing is appended, published or acknowledged any more.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use log::{Log, LogError, Sequence, SyncJob, Synced};
+use model::limits::UNSYNCED_BYTES_MAX;
+use model::{Offset, TimestampMs};
+use record::CheckedBatch;
+use replica::{Acks, Action, Contract, Event, Leader, Ticket, Waiter};
+use rt::channel::oneshot;
+use rustc_hash::FxHashMap;
+
+use super::handle::{AppendError, AppendReply, Appended, Partition};
+
+/// An append that reached the lane.
+pub(super) struct Append {
+    pub batch: CheckedBatch,
+    pub acks: Option<Acks>,
+    pub reply: oneshot::Sender<AppendReply>,
+}
+
+struct Pending {
+    appended: Appended,
+    reply: oneshot::Sender<AppendReply>,
+}
+
+pub(super) struct Leading {
+    pub handle: Arc<Partition>,
+    log: Log,
+    leader: Leader,
+    pending: FxHashMap<Ticket, Pending>,
+    next_ticket: u64,
+    /// Appended since the last write: they wait for their ends once the bytes are with the kernel.
+    unwritten: Vec<Waiter>,
+    /// Appends held back because as many bytes are unsynced as may be (D1).
+    held_back: VecDeque<Append>,
+    sync_under_way: bool,
+    failed: bool,
+}
+
+impl Leading {
+    pub fn new(handle: Arc<Partition>, log: Log, leader: Leader) -> Leading {
+        let mut leading = Leading {
+            handle,
+            log,
+            leader,
+            pending: FxHashMap::default(),
+            next_ticket: 0,
+            unwritten: Vec::new(),
+            held_back: VecDeque::new(),
+            sync_under_way: false,
+            failed: false,
+        };
+        let recovered = leading.log.log_end();
+        leading.handle.publish_durable_end(recovered);
+        leading.step(Event::DurableTo(recovered));
+        leading
+    }
+
+    /// Takes an append into the log's gathering buffer, or refuses it, or holds it back.
+    pub fn append(&mut self, append: Append, now: TimestampMs) {
+        let has_room = self.held_back.is_empty() && self.log.has_room_for(append.batch.size_in_bytes());
+        if !self.failed && !has_room {
+            self.held_back.push_back(append);
+            return;
+        }
+        let Append { batch, acks, reply } = append;
+        match self.try_append(batch, acks, now) {
+            Ok((appended, end)) => match acks {
+                Some(acks) => self.wait_for(end, acks, Pending { appended, reply }),
+                // `acks=0`: nothing is promised; a receiver that is gone belongs to a connection that is gone.
+                None => drop(reply.send(Ok(appended))),
+            },
+            Err(error) => drop(reply.send(Err(error))),
+        }
+    }
+
+    fn wait_for(&mut self, end: Offset, acks: Acks, pending: Pending) {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.pending.insert(ticket, pending);
+        self.unwritten.push(Waiter { ticket, acks, end });
+    }
+
+    fn try_append(
+        &mut self,
+        batch: CheckedBatch,
+        acks: Option<Acks>,
+        now: TimestampMs,
+    ) -> Result<(Appended, Offset), AppendError> {
+        if self.failed {
+            return Err(AppendError::Storage);
+        }
+        if let Some(acks) = acks {
+            let required = self.handle.config().min_insync_replicas;
+            self.leader.may_append(acks, required).map_err(AppendError::NotEnoughReplicas)?;
+        }
+        let sequence = self.log.check_sequence(batch.header()).map_err(AppendError::Sequence)?;
+        let (base_offset, last_offset, log_append_time) = match sequence {
+            Sequence::New => {
+                let appended = match self.log.append(batch, self.leader.epoch(), now.0) {
+                    Ok(appended) => appended,
+                    Err(error) => return Err(self.refused(error)),
+                };
+                let time = appended.log_append_time.unwrap_or(TimestampMs::NONE);
+                (appended.base_offset, appended.last_offset, time)
+            }
+            Sequence::Duplicate { base_offset, last_offset, .. } => {
+                (base_offset, last_offset, TimestampMs::NONE)
+            }
+        };
+        let log_start = self.log.log_start();
+        Ok((Appended { base_offset, log_append_time, log_start }, last_offset.next()))
+    }
+
+    fn refused(&mut self, error: LogError) -> AppendError {
+        if let LogError::BatchTooLarge { .. } = error {
+            return AppendError::LargerThanSegment;
+        }
+        self.fail(&error);
+        AppendError::Storage
+    }
+
+    /// Hands what was gathered to the kernel and, when the topic promises disks, asks for a sync.
+    pub fn write(&mut self) -> Option<SyncJob> {
+        if self.failed {
+            return None;
+        }
+        if let Err(error) = self.log.write() {
+            self.fail(&error);
+            return None;
+        }
+        self.step(Event::Appended { log_end: self.log.log_end() });
+        for waiter in std::mem::take(&mut self.unwritten) {
+            self.step(Event::Await(waiter));
+        }
+        self.next_sync()
+    }
+
+    /// A sync came back; gives the next one if more was written meanwhile.
+    pub fn on_synced(&mut self, synced: Synced, now: TimestampMs) -> Option<SyncJob> {
+        self.sync_under_way = false;
+        if self.failed {
+            return None;
+        }
+        match self.log.synced(synced) {
+            Ok(durable_end) => {
+                self.handle.publish_durable_end(durable_end);
+                self.step(Event::DurableTo(durable_end));
+            }
+            Err(error) => {
+                self.fail(&error);
+                return None;
+            }
+        }
+        for append in std::mem::take(&mut self.held_back) {
+            self.append(append, now);
+        }
+        self.write()
+    }
+
+    /// Syncs are needed for the contract, and, whatever the contract, to keep the unsynced bytes bounded (D1).
+    fn next_sync(&mut self) -> Option<SyncJob> {
+        let may_rest = self.leader.contract() == Contract::Memory
+            && self.log.unsynced_bytes() < UNSYNCED_BYTES_MAX / 2
+            && self.held_back.is_empty();
+        if self.sync_under_way || may_rest {
+            return None;
+        }
+        let job = self.log.take_sync()?;
+        self.sync_under_way = true;
+        Some(job)
+    }
+
+    /// Forgets idempotent producers that were silent for `producer.id.expiration.ms`.
+    pub fn expire_producers(&mut self, now: TimestampMs) {
+        self.log.expire_producers(now.0);
+    }
+
+    /// Puts the topic's changed settings in force.
+    pub fn reconfigure(&mut self, contract: Contract, config: log::LogConfig) {
+        self.log.set_config(config);
+        self.step(Event::ContractChanged(contract));
+    }
+
+    fn step(&mut self, event: Event) {
+        for action in self.leader.step(event) {
+            match action {
+                Action::AdvanceHighWatermark(offset) => {
+                    self.log.set_high_watermark(offset);
+                    self.handle.publish_high_watermark(offset);
+                }
+                Action::Complete(ticket) => {
+                    if let Some(Pending { appended, reply }) = self.pending.remove(&ticket) {
+                        drop(reply.send(Ok(appended)));
+                    }
+                }
+                Action::Fail(ticket) => {
+                    if let Some(Pending { reply, .. }) = self.pending.remove(&ticket) {
+                        drop(reply.send(Err(AppendError::Storage)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The log can no longer be trusted: nothing more is promised (W3). Restarting reads what the disk has.
+    fn fail(&mut self, error: &LogError) {
+        tracing::error!(
+            "{}-{}: the log failed and takes no more writes until the broker is restarted: {error}",
+            self.handle.topic,
+            self.handle.id.partition
+        );
+        self.failed = true;
+        self.log.fence(&error.to_string());
+        self.step(Event::Fenced);
+        for Append { reply, .. } in self.held_back.drain(..) {
+            drop(reply.send(Err(AppendError::Storage)));
+        }
+        for waiter in std::mem::take(&mut self.unwritten) {
+            if let Some(Pending { reply, .. }) = self.pending.remove(&waiter.ticket) {
+                drop(reply.send(Err(AppendError::Storage)));
+            }
+        }
+    }
+
+    /// Ends the leadership; whoever waits hears nothing, which says that the outcome is not known.
+    pub fn into_log(self) -> Log {
+        self.handle.close();
+        self.log
+    }
+}

@@ -1,0 +1,173 @@
+//! Opening and closing partitions: from a state in the image to a handle that requests find, and back.
+//!
+//! - O1 A partition is found by requests only after its lane has adopted it.
+//! - O2 A log that cannot be opened stops its own partition, with one line that says why; the others serve on.
+//! - O3 A deleted partition's folder is renamed at once, so that the same name can be made again; it is removed later.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Durability, TimestampType, TopicConfig};
+use log::{GroupCommit, Log, LogConfig, LogError, PartitionName};
+use model::{BrokerId, LeaderEpoch, TopicName, TopicPartition};
+use replica::{Contract, Leader};
+use rt::Rt;
+use rt::channel::oneshot;
+
+use crate::admin::draw_uuid;
+use crate::storage::Storage;
+
+use super::handle::Partition;
+use super::lane::{Command, Lane, LaneSender, NewPartition};
+
+/// What opening needs to know of a partition.
+pub struct Opening {
+    /// Its identity.
+    pub id: TopicPartition,
+    /// Its topic's name.
+    pub topic: TopicName,
+    /// The epoch in which it is led here.
+    pub leader_epoch: LeaderEpoch,
+    /// Its topic's settings.
+    pub config: Arc<TopicConfig>,
+}
+
+/// Opens partitions of one data folder onto the lanes, and closes them.
+pub struct Opener {
+    rt: Rt,
+    broker: BrokerId,
+    storage: Arc<Storage>,
+    lanes: Vec<LaneSender>,
+    producer_expiration_ms: u64,
+}
+
+impl Opener {
+    /// Starts as many lanes as the runtime has.
+    pub fn new(
+        rt: &Rt,
+        broker: BrokerId,
+        storage: Arc<Storage>,
+        commit: &GroupCommit,
+        producer_expiration_ms: u64,
+    ) -> Opener {
+        let lanes = (0..rt.lanes()).map(|lane| Lane::start(rt, lane, commit.clone())).collect();
+        Opener { rt: rt.clone(), broker, storage, lanes, producer_expiration_ms }
+    }
+
+    /// Opens a partition's log, recovering it if need be, and gives it to its lane.
+    pub async fn open(&self, opening: Opening) -> Result<Arc<Partition>, LogError> {
+        let Opening { id, topic, leader_epoch, config } = opening;
+        let (storage, log_config) = (Arc::clone(&self.storage), self.log_config(&config));
+        let name = PartitionName { topic: topic.clone(), partition: id.partition };
+        let mut log = self.rt.blocking(move || storage.open_log(&name, id, log_config)).await?;
+        log.assign_leader_epoch(leader_epoch)?;
+        let leader =
+            Leader::new(self.broker, leader_epoch, contract(&config), log.log_end(), log.log_start());
+        let lane = self.lane_of(id).clone();
+        let handle = Arc::new(Partition::new(id, topic, leader_epoch, log.reader(), lane.clone(), config));
+        let new = NewPartition { handle: Arc::clone(&handle), log, leader };
+        let (done, adopted) = oneshot::channel();
+        if lane.send(Command::Adopt(Box::new(new), done)).await.is_err() || adopted.await.is_err() {
+            return Err(LogError::Fenced { reason: Arc::from("the broker is stopping") });
+        }
+        Ok(handle)
+    }
+
+    /// Puts changed settings in force.
+    pub async fn reconfigure(&self, partition: &Partition, config: Arc<TopicConfig>) {
+        let command = Command::Reconfigure(partition.id, contract(&config), self.log_config(&config));
+        partition.set_config(config);
+        // A lane that has ended has nothing to reconfigure.
+        let _ = self.lane_of(partition.id).send(command).await;
+    }
+
+    /// Takes a deleted partition from its lane and its folder out of the way; the bytes go after the topic's
+    /// `file.delete.delay.ms`, off everybody's path.
+    pub async fn delete(&self, partition: &Partition) {
+        let (done, released) = oneshot::channel();
+        let command = Command::Release(partition.id, done);
+        if self.lane_of(partition.id).send(command).await.is_err() {
+            return;
+        }
+        let Ok(Some(log)) = released.await else { return };
+        log.delete();
+        let name = PartitionName { topic: partition.topic.clone(), partition: partition.id.partition };
+        let (storage, unique) = (Arc::clone(&self.storage), draw_uuid(&self.rt));
+        if let Err(error) = self.rt.blocking(move || storage.put_away(&name, unique)).await {
+            tracing::error!(
+                "the folder of deleted {}-{} stays: {error}",
+                partition.topic,
+                partition.id.partition
+            );
+        }
+    }
+
+    /// Removes what deleted partitions left behind, after a while: somebody may still be reading it.
+    pub fn remove_put_away_after(&self, delay: Duration) {
+        let (rt, storage) = (self.rt.clone(), Arc::clone(&self.storage));
+        self.rt.spawn("partition removal", async move {
+            rt.sleep(delay).await;
+            if let Err(error) = rt.blocking(move || storage.remove_put_away()).await {
+                tracing::warn!("the folders of deleted partitions could not be removed: {error}");
+            }
+        });
+    }
+
+    /// Closes every log cleanly; whether all of them could be.
+    pub async fn close_all(&self) -> bool {
+        let mut logs = Vec::new();
+        for lane in &self.lanes {
+            let (done, released) = oneshot::channel();
+            if lane.send(Command::ReleaseAll(done)).await.is_ok() {
+                logs.extend(released.await.unwrap_or_default());
+            }
+        }
+        self.rt.blocking(move || close_logs(logs)).await
+    }
+
+    fn lane_of(&self, id: TopicPartition) -> &LaneSender {
+        let [.., high, low] = id.topic_id.0.0;
+        let topic = usize::from(u16::from_be_bytes([high, low]));
+        let partition = usize::try_from(id.partition.0).unwrap_or(0);
+        &self.lanes[topic.wrapping_add(partition) % self.lanes.len()]
+    }
+
+    fn log_config(&self, config: &TopicConfig) -> LogConfig {
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        LogConfig {
+            segment_bytes: config.segment_bytes,
+            segment_ms: signed(config.segment_ms),
+            segment_jitter_ms: signed(config.segment_jitter_ms),
+            index_interval_bytes: config.index_interval_bytes,
+            index_bytes_max: config.segment_index_bytes,
+            timestamp_type: match config.timestamp_type {
+                TimestampType::CreateTime => record::TimestampType::CreateTime,
+                TimestampType::LogAppendTime => record::TimestampType::LogAppendTime,
+            },
+            producer_expiration_ms: signed(self.producer_expiration_ms),
+        }
+    }
+}
+
+/// The topic's promise in the replica's words.
+fn contract(config: &TopicConfig) -> Contract {
+    match config.durability {
+        Durability::Disk => Contract::Disk,
+        Durability::Memory => Contract::Memory,
+    }
+}
+
+fn close_logs(logs: Vec<(TopicPartition, Log)>) -> bool {
+    let mut all_closed = true;
+    for (id, log) in logs {
+        if let Err(error) = log.close() {
+            tracing::error!(
+                "partition {} of topic {} was not closed cleanly: {error}",
+                id.partition,
+                id.topic_id
+            );
+            all_closed = false;
+        }
+    }
+    all_closed
+}
