@@ -22,9 +22,6 @@ use super::{Acks, Delivery, NewRecord, ProducerConfig, Written};
 use crate::error::Error;
 use crate::metadata::TopicPartition;
 
-/// Bytes one record adds to a batch beyond its parts, at most: lengths, deltas, counts.
-const RECORD_OVERHEAD_BYTES: usize = 64;
-
 /// Who an idempotent producer is.
 pub(super) type Identity = (ProducerId, ProducerEpoch);
 
@@ -212,7 +209,7 @@ impl Accumulator {
         self.flush_below = self.next_id;
     }
 
-    /// Adds a record; says whether the sending task must hear of it: a batch was begun or is full.
+    /// Adds a record that holds `bytes` of the buffer; says whether the sending task must hear of it: a batch was begun or is full.
     pub(super) fn push(
         &mut self,
         now: Instant,
@@ -223,7 +220,7 @@ impl Accumulator {
     ) -> (Delivery, bool) {
         let (sender, receiver) = oneshot::channel();
         let queue = self.queues.entry(place).or_default();
-        let room = self.batch_bytes.saturating_sub(bytes + RECORD_OVERHEAD_BYTES);
+        let room = self.batch_bytes.saturating_sub(bytes);
         let mut wake = false;
         if let Some(last) = queue.unsent.back_mut()
             && room < last.builder.uncompressed_bytes()

@@ -27,6 +27,10 @@ use crate::pool::Lane;
 use accumulator::Accumulator;
 pub(crate) use sender::is_stale_metadata;
 
+/// What a record takes beyond its parts, in a batch and beside it, bytes. That empty records count for something keeps
+/// their number within bounds, too (P3).
+const RECORD_OVERHEAD_BYTES: usize = 64;
+
 /// Who must have a record before it counts as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acks {
@@ -210,13 +214,14 @@ impl Producer {
             return Err(Error::RecordTooLarge { bytes, bytes_max });
         }
         let partition = self.partition_for(topic, &record, bytes).await?;
-        let permits = u32::try_from(bytes).map_err(|_| Error::RecordTooLarge { bytes, bytes_max })?;
+        let held = bytes + RECORD_OVERHEAD_BYTES;
+        let permits = u32::try_from(held).map_err(|_| Error::RecordTooLarge { bytes, bytes_max })?;
         // The semaphore is never closed while the producer lives.
         shared.room.acquire_many(permits).await.map_err(|_| Error::Closed)?.forget();
         let rt = shared.client.rt();
         let timestamp = record.timestamp.unwrap_or_else(|| TimestampMs(rt.wall_clock_ms()));
         let place = TopicPartition { topic: topic.clone(), partition };
-        let (delivery, wake) = shared.accumulator().push(rt.now(), place, record, timestamp, bytes);
+        let (delivery, wake) = shared.accumulator().push(rt.now(), place, record, timestamp, held);
         if wake {
             shared.work.notify_one();
         }

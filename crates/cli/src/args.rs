@@ -1,0 +1,420 @@
+//! The table of commands and flags.
+//!
+//! Each text here is what `--help` prints, so it speaks to users.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use model::TopicName;
+
+use crate::output::OutputFormat;
+use crate::record_format::RecordFormat;
+use crate::span::{Begin, Span};
+
+/// An event-streaming platform that speaks Kafka.
+#[derive(Debug, Parser)]
+#[command(name = "ottla", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What a command line asks for.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a broker
+    Serve(ServeArgs),
+    /// Run a broker on a temporary folder, which is removed at the end
+    Dev(DevArgs),
+    /// Talk to a cluster.
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+/// How to run a broker.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Folder for topics and metadata; created when there is none
+    #[arg(long, value_name = "FOLDER", default_value = "./ottla-data")]
+    pub data_dir: PathBuf,
+    /// Address to listen on; may be given several times [default: 127.0.0.1:9092 and [::1]:9092]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Vec<String>,
+    /// Address that clients are told to connect to, where it differs from the one they see
+    #[arg(long, value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+    /// Configuration file: server.properties or TOML
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set one configuration key; wins over file and environment
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+}
+
+/// How to run a broker for a while.
+#[derive(Debug, Args)]
+pub struct DevArgs {
+    /// Port to listen on, on 127.0.0.1 and [::1]; 0 takes a free one
+    #[arg(long, default_value_t = 9092)]
+    pub port: u16,
+    /// Print the addresses as JSON when ready
+    #[arg(long)]
+    pub json: bool,
+    /// Set one configuration key
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub set: Vec<(String, String)>,
+}
+
+/// A command that talks to a cluster.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Create, list, describe, alter and delete topics
+    Topic(TopicArgs),
+    /// Write lines to a topic, a record each
+    Produce(ProduceArgs),
+    /// Read records from a topic, and go on as more arrive
+    Consume(ConsumeArgs),
+    /// List, describe, reset and delete consumer groups
+    Group(GroupArgs),
+    /// Describe the cluster
+    Cluster(ClusterArgs),
+}
+
+/// Where the cluster is.
+#[derive(Debug, Args)]
+pub struct ConnectArgs {
+    /// Addresses to find the cluster at
+    #[arg(
+        long,
+        short = 'b',
+        value_name = "HOST:PORT",
+        env = "OTTLA_BOOTSTRAP",
+        default_value = "127.0.0.1:9092",
+        value_delimiter = ',',
+        global = true
+    )]
+    pub(crate) bootstrap: Vec<String>,
+}
+
+/// How results look.
+#[derive(Debug, Args)]
+pub struct OutputArgs {
+    /// How results look [default: table on a terminal, json in a pipe]
+    #[arg(long, short = 'o', value_name = "FORMAT", global = true)]
+    pub(crate) output: Option<OutputFormat>,
+}
+
+/// Topics.
+#[derive(Debug, Args)]
+pub struct TopicArgs {
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(subcommand)]
+    pub(crate) command: TopicCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TopicCommand {
+    /// Create topics
+    Create {
+        /// Names
+        #[arg(value_name = "NAME", required = true, value_parser = topic_name)]
+        names: Vec<TopicName>,
+        /// Partitions of each [default: what the cluster is configured for]
+        #[arg(long, short = 'p', value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+        partitions: Option<i32>,
+        /// Copies of each partition [default: what the cluster is configured for]
+        #[arg(long, short = 'r', value_name = "N", value_parser = clap::value_parser!(i16).range(1..))]
+        replication_factor: Option<i16>,
+        /// A setting of the topic, such as retention.ms=3600000
+        #[arg(long, short = 'c', value_name = "KEY=VALUE", value_parser = key_value)]
+        config: Vec<(String, String)>,
+        /// Be content when the topic is there already
+        #[arg(long)]
+        if_not_exists: bool,
+    },
+    /// List topics
+    List {
+        /// Also those the brokers keep their own state in
+        #[arg(long)]
+        internal: bool,
+    },
+    /// Show partitions, offsets and settings of topics
+    Describe {
+        /// Names
+        #[arg(value_name = "NAME", required = true, value_parser = topic_name)]
+        names: Vec<TopicName>,
+    },
+    /// Change settings of a topic
+    Alter {
+        /// Its name
+        #[arg(value_parser = topic_name)]
+        name: TopicName,
+        /// Set a setting
+        #[arg(long, value_name = "KEY=VALUE", value_parser = key_value, required_unless_present = "unset")]
+        set: Vec<(String, String)>,
+        /// Put a setting back to its default
+        #[arg(long, value_name = "KEY")]
+        unset: Vec<String>,
+    },
+    /// Delete topics and everything in them
+    Delete {
+        /// Names
+        #[arg(value_name = "NAME", required = true, value_parser = topic_name)]
+        names: Vec<TopicName>,
+        /// Be content when a topic is not there
+        #[arg(long)]
+        if_exists: bool,
+    },
+    /// Give a topic more partitions
+    AddPartitions {
+        /// Its name
+        #[arg(value_parser = topic_name)]
+        name: TopicName,
+        /// How many it shall have in all
+        #[arg(value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+        count: i32,
+    },
+}
+
+/// What to write, and how.
+#[derive(Debug, Args)]
+pub struct ProduceArgs {
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Topic to write to
+    #[arg(value_parser = topic_name)]
+    pub(crate) topic: TopicName,
+    /// Read lines from a file instead of standard input
+    #[arg(long, short = 'f', value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// A line is a key and a value with this between them; \t is a tab
+    #[arg(long, short = 'k', value_name = "SEPARATOR", value_parser = separator)]
+    pub(crate) key_separator: Option<String>,
+    /// Write to this partition instead of spreading records over all
+    #[arg(long, short = 'p', value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) partition: Option<i32>,
+    /// A header for every record
+    #[arg(long, short = 'H', value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) header: Vec<(String, String)>,
+    /// Who must have a record before it counts as written
+    #[arg(long, default_value = "all")]
+    pub(crate) acks: AcksArg,
+    /// How batches are compressed
+    #[arg(long, short = 'z', value_name = "CODEC", default_value = "none")]
+    pub(crate) compression: CompressionArg,
+}
+
+/// Who must have a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AcksArg {
+    /// Nobody: not even an answer is waited for
+    #[value(name = "0")]
+    None,
+    /// The partition's leader
+    #[value(name = "1")]
+    Leader,
+    /// Every replica that is in sync
+    All,
+}
+
+/// A codec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompressionArg {
+    None,
+    Gzip,
+    Snappy,
+    Lz4,
+    Zstd,
+}
+
+/// What to read, and how to show it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+WHERE TO START AND END (-o FROM or -o FROM:TO)
+  start  end         the oldest record, the next one to come
+  1234               this offset
+  +100  -100         100 records after the oldest, 100 before the end
+  @1700000000000     the first record of that time or later: milliseconds, seconds,
+  @2026-01-31T12:00  a date or a date and time (UTC unless it says otherwise),
+  @-2h               or an age in s, m, h, d
+  FROM:end           stop at what is the end now; TO may also be an offset, +N or a time
+
+FORMATS (-f)
+  json, or a text with %t topic, %p partition, %o offset, %k key, %v value, %h headers, %T timestamp in
+  milliseconds, %D timestamp as a date, %K and %V length of key and value, %% percent; \\n \\t \\r \\0 \\\\")]
+pub struct ConsumeArgs {
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+    /// Topic to read from
+    #[arg(value_parser = topic_name)]
+    pub(crate) topic: TopicName,
+    /// Where to start, and where to end
+    #[arg(
+        long,
+        short = 'o',
+        value_name = "FROM[:TO]",
+        default_value = "start",
+        allow_hyphen_values = true,
+        value_parser = crate::span::parse
+    )]
+    pub(crate) offset: Span,
+    /// Read as a member of this group, which remembers how far it came
+    #[arg(long, short = 'g', value_name = "GROUP", conflicts_with = "partition")]
+    pub(crate) group: Option<String>,
+    /// Read only this partition; may be given several times
+    #[arg(long, short = 'p', value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) partition: Vec<i32>,
+    /// Stop after so many records
+    #[arg(long, short = 'n', value_name = "COUNT")]
+    pub(crate) count: Option<u64>,
+    /// Stop at what is the end now, as FROM:end does
+    #[arg(long)]
+    pub(crate) exit_at_end: bool,
+    /// How a record looks; see below
+    #[arg(long, short = 'f', value_parser = crate::record_format::parse)]
+    pub(crate) format: Option<RecordFormat>,
+    /// How records look when there is no --format [default: table on a terminal, json in a pipe]
+    #[arg(long, value_name = "FORMAT", conflicts_with = "format")]
+    pub(crate) output: Option<OutputFormat>,
+}
+
+/// Groups.
+#[derive(Debug, Args)]
+pub struct GroupArgs {
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(subcommand)]
+    pub(crate) command: GroupCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GroupCommand {
+    /// List groups
+    List,
+    /// Show how far a group came, how far behind it is, and who is in it
+    Describe {
+        /// Names
+        #[arg(value_name = "GROUP", required = true)]
+        groups: Vec<String>,
+    },
+    /// Set how far a group came; it must have no members
+    Reset {
+        /// Its name
+        group: String,
+        /// start, end, an offset, or a time such as @2026-01-31T12:00 or @-2h
+        #[arg(long, value_name = "PLACE", allow_hyphen_values = true, value_parser = crate::span::parse_begin)]
+        to: Begin,
+        /// Only in this topic, which the group need not have read yet; may be given several times
+        #[arg(long, short = 't', value_name = "TOPIC", value_parser = topic_name)]
+        topic: Vec<TopicName>,
+        /// Only show what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Delete groups that have no members, and what they remember
+    Delete {
+        /// Names
+        #[arg(value_name = "GROUP", required = true)]
+        groups: Vec<String>,
+    },
+}
+
+/// The cluster.
+#[derive(Debug, Args)]
+pub struct ClusterArgs {
+    #[command(flatten)]
+    pub(crate) connect: ConnectArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(subcommand)]
+    pub(crate) command: ClusterCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Show the cluster's id and its nodes
+    Describe,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        Some(_) | None => Err("KEY=VALUE expected".to_owned()),
+    }
+}
+
+fn topic_name(text: &str) -> Result<TopicName, model::TopicNameError> {
+    TopicName::parse(text)
+}
+
+fn separator(text: &str) -> Result<String, String> {
+    let bytes = crate::record_format::unescape(text)?;
+    if bytes.is_empty() {
+        return Err("at least one character expected".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|_| "text expected".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_table_agrees_with_itself() {
+        Arguments::command().debug_assert();
+    }
+
+    #[track_caller]
+    fn check(line: &str, ends_well: bool) {
+        let words = std::iter::once("ottla").chain(line.split_whitespace());
+        let parsed = Arguments::try_parse_from(words);
+        assert_eq!(parsed.is_ok(), ends_well, "{line}: {parsed:?}");
+    }
+
+    #[test]
+    fn lines_from_the_design_are_understood() {
+        check("serve", true);
+        check("serve --data-dir d --listen 127.0.0.1:1 --listen [::1]:1 --set a=b --advertise h:1", true);
+        check("dev --port 0 --json", true);
+        check("topic create t --partitions 3 --replication-factor 1 --config a=b --config c=d", true);
+        check("topic alter t --set a=b --unset c", true);
+        check("topic add-partitions t 5", true);
+        check("topic list -o json --bootstrap h:1,i:2", true);
+        check("topic -o json list", true);
+        check(
+            "produce t -f file --key-separator \\t --partition 0 --header a=b --acks 1 --compression zstd",
+            true,
+        );
+        check("consume t -o -5 -n 3 -f %v\\n", true);
+        check("consume t -o @2026-01-31T12:00:end -g g", true);
+        check("consume t --offset start --output wide", true);
+        check("group reset g --to @-2h --topic t --dry-run", true);
+        check("group reset g --to 0", true);
+        check("cluster describe", true);
+    }
+
+    #[test]
+    fn wrong_lines_are_refused() {
+        check("", false);
+        check("topic create", false);
+        check("topic create a/b", false);
+        check("topic create t --partitions 0", false);
+        check("topic create t --config a", false);
+        check("topic alter t", false);
+        check("produce t --acks 2", false);
+        check("produce t --partition -1", false);
+        check("consume t -o sideways", false);
+        check("consume t -g g -p 0", false);
+        check("consume t -f %q", false);
+        check("group reset g", false);
+        check("serve --set a", false);
+    }
+}

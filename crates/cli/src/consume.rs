@@ -1,0 +1,310 @@
+//! `ottla consume`: records out, until told to stop.
+//!
+//! - R1 What is shown is what the span, the count and the partitions allow; nothing is shown twice.
+//! - R2 A group's offsets are committed for what was shown: also on a signal, at a count, and when nobody reads on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use client::{
+    Client, Consumer, ConsumerConfig, Event, GroupConfig, OffsetQuery, Record, Reset, Start, TopicPartition,
+};
+use model::{Offset, PartitionIndex};
+use rt::Rt;
+
+use crate::args::ConsumeArgs;
+use crate::failure::{Failure, about_topic};
+use crate::output::{OutputFormat, Reader, is_terminal, wants_colour, write_out};
+use crate::record_format::{RecordFormat, write_headers};
+use crate::span::{Begin, Finish};
+
+/// How often ends are looked at while nothing arrives.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Runs the command.
+pub(crate) async fn run(rt: &Rt, args: ConsumeArgs) -> Result<(), Failure> {
+    let client = crate::connect(rt, &args.connect).await?;
+    let places = match places(&client, &args).await {
+        Ok(places) => places,
+        Err(error) => return Err(about_topic(&client, &args.topic, error).await),
+    };
+    let now_ms = rt.wall_clock_ms();
+    let begin = args.offset.from.at(now_ms);
+    let config = ConsumerConfig { reset: reset(begin), ..ConsumerConfig::default() };
+    let finish = args.offset.to.or(args.exit_at_end.then_some(Finish::End));
+    let consumer = match &args.group {
+        Some(group) => {
+            check_group(&args)?;
+            Consumer::in_group(&client, config, GroupConfig::new(group), vec![args.topic.clone()])
+        }
+        None => {
+            let starts = places.iter().map(|place| (place.clone(), begin)).collect();
+            Consumer::assigned(&client, config, &starts).await?
+        }
+    };
+    let mut reading = Reading {
+        client: client.clone(),
+        consumer,
+        show: Show::new(&args),
+        finish,
+        now_ms,
+        left: args.count.unwrap_or(u64::MAX),
+        ends: BTreeMap::new(),
+        is_assigned: args.group.is_none(),
+    };
+    if args.group.is_none() {
+        reading.find_ends().await?;
+    }
+    reading.run(rt).await
+}
+
+async fn places(client: &Client, args: &ConsumeArgs) -> Result<BTreeSet<TopicPartition>, client::Error> {
+    let topic = client.topic(&args.topic).await?;
+    let wanted: BTreeSet<PartitionIndex> = if args.partition.is_empty() {
+        topic.partitions.keys().copied().collect()
+    } else {
+        args.partition.iter().copied().map(PartitionIndex).collect()
+    };
+    let mut places = BTreeSet::new();
+    for partition in wanted {
+        let place = TopicPartition { topic: args.topic.clone(), partition };
+        client.partition(&place).await?;
+        places.insert(place);
+    }
+    Ok(places)
+}
+
+/// Where to go on when a position is gone: nearest to where the user wanted to begin.
+fn reset(begin: Start) -> Reset {
+    match begin {
+        Start::Earliest | Start::At(_) | Start::AfterEarliest(_) | Start::Timestamp(_) => Reset::Earliest,
+        Start::Latest | Start::BeforeLatest(_) => Reset::Latest,
+    }
+}
+
+/// A group knows where it is; only where it has never been can the user say.
+fn check_group(args: &ConsumeArgs) -> Result<(), Failure> {
+    match args.offset.from {
+        Begin::Place(Start::Earliest | Start::Latest) => Ok(()),
+        Begin::Place(
+            Start::At(_) | Start::AfterEarliest(_) | Start::BeforeLatest(_) | Start::Timestamp(_),
+        )
+        | Begin::Ago(_) => {
+            let group = args.group.as_deref().unwrap_or_default();
+            Err(Failure::input(
+                "with --group, -o says where a group begins that was never there: start or end",
+            )
+            .next(format!("`ottla group reset {group} --topic {} --to …` sets how far it came.", args.topic)))
+        }
+    }
+}
+
+/// What is under way.
+struct Reading {
+    client: Client,
+    consumer: Consumer,
+    show: Show,
+    finish: Option<Finish>,
+    now_ms: i64,
+    left: u64,
+    /// Where to stop in each partition.
+    ends: BTreeMap<TopicPartition, Offset>,
+    is_assigned: bool,
+}
+
+impl Reading {
+    async fn run(mut self, rt: &Rt) -> Result<(), Failure> {
+        let signal = rt::os::termination_signal();
+        let mut signal = std::pin::pin!(signal);
+        let result = loop {
+            if self.is_done() {
+                break Ok(());
+            }
+            let event = rt::select! {
+                _ = &mut signal => break Ok(()),
+                event = self.consumer.poll(POLL) => event,
+            };
+            let reader = match event {
+                Ok(event) => self.on_event(rt, event).await,
+                Err(error) => Err(error.into()),
+            };
+            match reader {
+                Ok(Reader::Listens) => {}
+                Ok(Reader::HasGone) => break Ok(()),
+                Err(failure) => break Err(failure),
+            }
+        };
+        let closed = self.consumer.close().await;
+        result?;
+        Ok(closed?)
+    }
+
+    async fn on_event(&mut self, rt: &Rt, event: Event) -> Result<Reader, Failure> {
+        match event {
+            Event::Records(records) => return self.on_records(rt, records).await,
+            Event::Assigned(places) => {
+                self.is_assigned = true;
+                note(&format!("reading {} as a member of the group", partitions(&places)));
+                self.find_ends().await?;
+            }
+            Event::Revoked(_) => self.is_assigned = false,
+            Event::Lost(places) => {
+                self.is_assigned = false;
+                note(&format!("the group gave {} to others: records may come twice", partitions(&places)));
+            }
+            Event::Idle => {}
+        }
+        Ok(Reader::Listens)
+    }
+
+    async fn on_records(&mut self, rt: &Rt, records: Vec<Record>) -> Result<Reader, Failure> {
+        let mut text = Vec::new();
+        let mut next: BTreeMap<TopicPartition, Offset> = BTreeMap::new();
+        for record in &records {
+            let place = TopicPartition { topic: record.topic.clone(), partition: record.partition };
+            if self.left == 0 {
+                // Not shown, so not read: the position goes back to the first of these (R2).
+                next.entry(place).or_insert(record.offset);
+                continue;
+            }
+            if self.ends.get(&place).is_some_and(|end| *end <= record.offset) {
+                next.entry(place).or_insert(record.offset);
+                continue;
+            }
+            self.show.write(record, &mut text);
+            self.left -= 1;
+        }
+        for (place, offset) in next {
+            self.consumer.seek(&place, Start::At(offset)).await?;
+            self.consumer.pause(&place);
+        }
+        if text.is_empty() { Ok(Reader::Listens) } else { write_out(rt, text).await }
+    }
+
+    /// Where to stop, for what is read now.
+    async fn find_ends(&mut self) -> Result<(), Failure> {
+        self.ends.clear();
+        let Some(finish) = self.finish else { return Ok(()) };
+        let positions = self.consumer.positions();
+        let all = |query: OffsetQuery| positions.keys().map(move |place| (place.clone(), query)).collect();
+        let ends = self.client.list_offsets(&all(OffsetQuery::Latest)).await?;
+        let timestamp = match finish {
+            Finish::End | Finish::At(_) | Finish::After(_) => None,
+            Finish::Timestamp(timestamp) => Some(timestamp),
+            Finish::Ago(age_ms) => Some(model::TimestampMs(self.now_ms.saturating_sub(age_ms))),
+        };
+        let timed = match timestamp {
+            Some(timestamp) => self.client.list_offsets(&all(OffsetQuery::Timestamp(timestamp))).await?,
+            None => client::Offsets::new(),
+        };
+        for (place, position) in positions {
+            let of = |offsets: &client::Offsets| offsets.get(&place).copied().flatten();
+            let end = match finish {
+                Finish::End => of(&ends),
+                Finish::At(offset) => Some(offset),
+                Finish::After(records) => Some(position.plus(i64::try_from(records).unwrap_or(i64::MAX))),
+                Finish::Timestamp(_) | Finish::Ago(_) => of(&timed).or(of(&ends)),
+            };
+            self.ends.extend(end.map(|end| (place, end)));
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        let at_end = || {
+            let positions = self.consumer.positions();
+            positions.iter().all(|(place, position)| self.ends.get(place).is_some_and(|end| end <= position))
+        };
+        self.left == 0 || self.finish.is_some() && self.is_assigned && at_end()
+    }
+}
+
+/// A word on the side, for people only.
+fn note(text: &str) {
+    use std::io::IsTerminal;
+    if std::io::stderr().is_terminal() {
+        eprintln!("\x1b[2m{text}\x1b[0m");
+    }
+}
+
+fn partitions(places: &[TopicPartition]) -> String {
+    match places {
+        [] => "no partition".to_owned(),
+        [one] => format!("partition {}", one.partition),
+        many => {
+            let indexes: Vec<String> = many.iter().map(|place| place.partition.to_string()).collect();
+            format!("partitions {}", indexes.join(", "))
+        }
+    }
+}
+
+/// How records are shown.
+enum Show {
+    Format(RecordFormat),
+    /// A line for people: date, place, key, value; headers where there is room for everything.
+    Line {
+        in_colour: bool,
+        with_headers: bool,
+    },
+}
+
+impl Show {
+    fn new(args: &ConsumeArgs) -> Show {
+        let fitting = if is_terminal() { OutputFormat::Table } else { OutputFormat::Json };
+        match (&args.format, args.output.unwrap_or(fitting)) {
+            (Some(format), _) => Show::Format(format.clone()),
+            (None, OutputFormat::Json) => Show::Format(RecordFormat::Json),
+            (None, OutputFormat::Table) => Show::Line { in_colour: wants_colour(), with_headers: false },
+            (None, OutputFormat::Wide) => Show::Line { in_colour: wants_colour(), with_headers: true },
+        }
+    }
+
+    fn write(&self, record: &Record, out: &mut Vec<u8>) {
+        match self {
+            Show::Format(format) => format.write(record, out),
+            Show::Line { in_colour, with_headers } => write_line(record, *in_colour, *with_headers, out),
+        }
+    }
+}
+
+fn write_line(record: &Record, in_colour: bool, with_headers: bool, out: &mut Vec<u8>) {
+    let paint = |code: &str, text: &str| {
+        if in_colour && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    };
+    let date = crate::time::show(record.timestamp.0);
+    let place = format!("{}:{}", record.partition, record.offset);
+    let shown = |part: Option<&[u8]>| part.map_or("null".to_owned(), printable);
+    let mut parts = vec![paint("2", &date), paint("36", &place)];
+    if let Some(key) = record.key.as_deref() {
+        parts.push(paint("33", &printable(key)));
+    }
+    if with_headers && !record.headers.is_empty() {
+        let mut headers = Vec::new();
+        write_headers(record, &mut headers);
+        parts.push(paint("35", &printable(&headers)));
+    }
+    parts.push(shown(record.value.as_deref()));
+    out.extend_from_slice(parts.join("  ").as_bytes());
+    out.push(b'\n');
+}
+
+/// Bytes as one line of text that does nothing to a terminal.
+fn printable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() { line.extend(character.escape_default()) } else { line.push(character) }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_does_nothing_to_a_terminal() {
+        assert_eq!(printable(b"a\x1b[31m\nb\xff"), "a\\u{1b}[31m\\nb\u{fffd}");
+        assert_eq!(printable("Überflug".as_bytes()), "Überflug");
+    }
+}

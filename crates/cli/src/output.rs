@@ -1,0 +1,229 @@
+//! Results on standard output: a table for people, a line of JSON for programs.
+//!
+//! - U1 What is printed as a table and as JSON comes from the same cells.
+//! - U2 Colour only where a terminal shows it and nobody asked for none (`NO_COLOR`).
+//! - U3 A reader that has seen enough (`| head`) is no error.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::ValueEnum;
+use rt::Rt;
+
+use crate::cell::{Cell, Tone};
+use crate::failure::Failure;
+
+/// How results look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// A line of JSON for each thing
+    Json,
+    /// A table
+    Table,
+    /// A table with everything in it
+    Wide,
+}
+
+/// A column of a table.
+pub(crate) struct Column {
+    /// Its name: in JSON as it is, above the table in capitals.
+    pub(crate) name: &'static str,
+    /// Whether only wide tables have it.
+    pub(crate) is_wide: bool,
+}
+
+/// A column of every table.
+pub(crate) const fn column(name: &'static str) -> Column {
+    Column { name, is_wide: false }
+}
+
+/// A column of wide tables.
+pub(crate) const fn wide(name: &'static str) -> Column {
+    Column { name, is_wide: true }
+}
+
+/// What a command has to say, gathered and printed at once.
+pub(crate) struct Output {
+    format: OutputFormat,
+    in_colour: bool,
+    bytes: Vec<u8>,
+}
+
+/// Whether standard output is shown by a terminal.
+pub(crate) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether colours are seen and wanted on standard output (U2).
+pub(crate) fn wants_colour() -> bool {
+    is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+impl Output {
+    /// In the format asked for, else what fits standard output.
+    pub(crate) fn new(asked: Option<OutputFormat>) -> Output {
+        let fitting = if is_terminal() { OutputFormat::Table } else { OutputFormat::Json };
+        Output { format: asked.unwrap_or(fitting), in_colour: wants_colour(), bytes: Vec::new() }
+    }
+
+    /// Whether it is JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == OutputFormat::Json
+    }
+
+    /// One line of JSON.
+    pub(crate) fn json(&mut self, cell: &Cell) {
+        cell.write_json(&mut self.bytes);
+        self.bytes.push(b'\n');
+    }
+
+    /// One line of text for people.
+    pub(crate) fn line(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.bytes.push(b'\n');
+    }
+
+    /// A heading above a table.
+    pub(crate) fn heading(&mut self, text: &str) {
+        if !self.bytes.is_empty() {
+            self.bytes.push(b'\n');
+        }
+        let text = self.paint("1", text);
+        self.line(&text);
+    }
+
+    /// Rows of cells, one for each column: a table, or a line of JSON for each row.
+    pub(crate) fn rows(&mut self, columns: &[Column], rows: Vec<Vec<Cell>>) {
+        if self.is_json() {
+            for row in rows {
+                self.json(&Cell::Object(columns.iter().map(|column| column.name).zip(row).collect()));
+            }
+        } else {
+            self.table(columns, &rows);
+        }
+    }
+
+    /// Rows of cells as a table, whatever the format.
+    pub(crate) fn table(&mut self, columns: &[Column], rows: &[Vec<Cell>]) {
+        let is_shown = |column: &Column| self.format == OutputFormat::Wide || !column.is_wide;
+        let shown: Vec<usize> = (0..columns.len()).filter(|&index| is_shown(&columns[index])).collect();
+        let titles: Vec<String> =
+            columns.iter().map(|column| column.name.to_uppercase().replace('_', " ")).collect();
+        let texts: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(Cell::plain).collect()).collect();
+        let widths: Vec<usize> = (0..columns.len())
+            .map(|index| {
+                let cells = texts.iter().filter_map(|row| row.get(index)).map(|text| text.chars().count());
+                cells.chain([titles[index].chars().count()]).max().unwrap_or(0)
+            })
+            .collect();
+        let is_number = |index: usize| {
+            let mut cells =
+                rows.iter().filter_map(|row| row.get(index)).filter(|cell| **cell != Cell::None).peekable();
+            cells.peek().is_some() && cells.all(|cell| matches!(cell, Cell::Int(_) | Cell::Real(_)))
+        };
+        let to_the_right: Vec<bool> = (0..columns.len()).map(is_number).collect();
+        let pad = |index: usize, text: &str| {
+            let room = " ".repeat(widths[index].saturating_sub(text.chars().count()));
+            if to_the_right[index] { (room, String::new()) } else { (String::new(), room) }
+        };
+        let mut lines: Vec<Vec<String>> = Vec::new();
+        lines.push(
+            shown
+                .iter()
+                .map(|&index| {
+                    let (before, after) = pad(index, &titles[index]);
+                    format!("{before}{}{after}", self.paint("2", &titles[index]))
+                })
+                .collect(),
+        );
+        for (row, texts) in rows.iter().zip(&texts) {
+            lines.push(
+                shown
+                    .iter()
+                    .map(|&index| {
+                        let (before, after) = pad(index, &texts[index]);
+                        format!("{before}{}{after}", self.tone(&row[index], &texts[index]))
+                    })
+                    .collect(),
+            );
+        }
+        for line in lines {
+            let line = line.join("  ");
+            self.line(line.trim_end());
+        }
+    }
+
+    fn tone(&self, cell: &Cell, text: &str) -> String {
+        match cell {
+            Cell::Toned(Tone::Good, _) => self.paint("32", text),
+            Cell::Toned(Tone::Warning, _) => self.paint("33", text),
+            Cell::Toned(Tone::Bad, _) => self.paint("31", text),
+            Cell::None
+            | Cell::Bool(_)
+            | Cell::Int(_)
+            | Cell::Real(_)
+            | Cell::Text(_)
+            | Cell::List(_)
+            | Cell::Object(_) => text.to_owned(),
+        }
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.in_colour && !text.is_empty() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// Prints everything.
+    pub(crate) async fn finish(self, rt: &Rt) -> Result<(), Failure> {
+        write_out(rt, self.bytes).await.map(drop)
+    }
+}
+
+/// Whether anybody still reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    Listens,
+    HasGone,
+}
+
+/// Writes to standard output, where it may block without holding up anything else (U3).
+pub(crate) async fn write_out(rt: &Rt, bytes: Vec<u8>) -> Result<Reader, Failure> {
+    let written = rt.blocking(move || {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(&bytes).and_then(|()| stdout.flush())
+    });
+    match written.await {
+        Ok(()) => Ok(Reader::Listens),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::HasGone),
+        Err(error) => Err(Failure::input(format!("cannot write to standard output: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(format: OutputFormat, expected: &str) {
+        let mut output = Output { format, in_colour: false, bytes: Vec::new() };
+        let columns = [column("name"), column("log_end"), wide("id")];
+        let rows = vec![
+            vec![Cell::text("flights"), Cell::Int(336_776), Cell::text("x")],
+            vec![Cell::text("a"), Cell::None, Cell::None],
+        ];
+        output.rows(&columns, rows);
+        assert_eq!(String::from_utf8(output.bytes).unwrap(), expected);
+    }
+
+    #[test]
+    fn one_result_has_three_forms() {
+        check(
+            OutputFormat::Json,
+            "{\"name\":\"flights\",\"log_end\":336776,\"id\":\"x\"}\n{\"name\":\"a\",\"log_end\":null,\"id\":null}\n",
+        );
+        check(OutputFormat::Table, "NAME     LOG END\nflights   336776\na              -\n");
+        check(OutputFormat::Wide, "NAME     LOG END  ID\nflights   336776  x\na              -  -\n");
+    }
+}

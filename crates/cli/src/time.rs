@@ -1,0 +1,197 @@
+//! Times as people write them, in milliseconds since 1970 UTC. No time zones but offsets, no leap seconds.
+
+use std::fmt::Write as _;
+
+const SECOND_MS: i64 = 1_000;
+const DAY_MS: i64 = 86_400_000;
+
+/// Days since 1970 of a date in the Gregorian calendar (Howard Hinnant's `days_from_civil`).
+fn days_from_date(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// The inverse: year, month, day.
+fn date_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
+}
+
+/// `2026-01-31T12:00:00.000Z`; a negative timestamp is what it is in Kafka, none.
+pub(crate) fn show(timestamp_ms: i64) -> String {
+    let mut text = String::new();
+    if timestamp_ms < 0 {
+        return text;
+    }
+    let (year, month, day) = date_from_days(timestamp_ms.div_euclid(DAY_MS));
+    let ms = timestamp_ms.rem_euclid(DAY_MS);
+    let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / SECOND_MS % 60);
+    let written = write!(
+        text,
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
+        ms % SECOND_MS
+    );
+    written.expect("a string takes everything");
+    text
+}
+
+/// `1h30m`, `2d`, `90s`, `500ms`; a number needs its unit.
+pub(crate) fn parse_duration_ms(text: &str) -> Option<i64> {
+    let mut rest = text;
+    let mut total: i64 = 0;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (number, after) = rest.split_at(digits);
+        let number: i64 = number.parse().ok()?;
+        let unit_end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit_end);
+        let unit_ms = match unit {
+            "ms" => 1,
+            "s" => SECOND_MS,
+            "m" => 60 * SECOND_MS,
+            "h" => 3_600 * SECOND_MS,
+            "d" => DAY_MS,
+            _ => return None,
+        };
+        total = total.checked_add(number.checked_mul(unit_ms)?)?;
+        rest = after;
+    }
+    Some(total)
+}
+
+/// A time: milliseconds (12 digits and more) or seconds since 1970, an age such as `-2h`, a date, or a date and time
+/// with an optional offset from UTC.
+pub(crate) fn parse(text: &str, now_ms: i64) -> Option<i64> {
+    if let Some(age) = text.strip_prefix('-') {
+        return now_ms.checked_sub(parse_duration_ms(age)?);
+    }
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let number: i64 = text.parse().ok()?;
+        return if text.len() < 12 { number.checked_mul(SECOND_MS) } else { Some(number) };
+    }
+    parse_date_time(text)
+}
+
+fn parse_date_time(text: &str) -> Option<i64> {
+    let (date, time) = match text.split_once(['T', ' ']) {
+        Some((date, time)) => (date, Some(time)),
+        None => (text, None),
+    };
+    let mut fields = date.split('-');
+    let year = number(fields.next()?, 4)?;
+    let month = number(fields.next()?, 2)?;
+    let day = number(fields.next()?, 2)?;
+    let days = days_from_date(year, month, day);
+    if fields.next().is_some() || date_from_days(days) != (year, month, day) {
+        return None;
+    }
+    let time_ms = time.map_or(Some(0), parse_time)?;
+    Some(days * DAY_MS + time_ms)
+}
+
+/// `12:00`, `12:00:30`, `12:00:30.25`, each with `Z`, `+02:00`, `-0530` or nothing behind; milliseconds from midnight UTC.
+fn parse_time(text: &str) -> Option<i64> {
+    let (clock, offset_ms) = if let Some(clock) = text.strip_suffix('Z') {
+        (clock, 0)
+    } else if let Some(at) = text.find(['+', '-']) {
+        let (clock, offset) = text.split_at(at);
+        let digits: String = offset[1..].chars().filter(|c| *c != ':').collect();
+        let (hours, minutes) = digits.split_at_checked(2)?;
+        let minutes = if minutes.is_empty() { 0 } else { number(minutes, 2)? };
+        let offset_ms = (number(hours, 2)? * 60 + minutes) * 60 * SECOND_MS;
+        (clock, if offset.starts_with('-') { -offset_ms } else { offset_ms })
+    } else {
+        (text, 0)
+    };
+    let mut fields = clock.split(':');
+    let hour = number(fields.next()?, 2)?;
+    let minute = number(fields.next()?, 2)?;
+    let second_ms = fields.next().map_or(Some(0), parse_seconds)?;
+    let sound = hour < 24 && minute < 60 && second_ms < 60 * SECOND_MS && fields.next().is_none();
+    sound.then_some((hour * 60 + minute) * 60 * SECOND_MS + second_ms - offset_ms)
+}
+
+fn parse_seconds(text: &str) -> Option<i64> {
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let all_digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
+    // Digits beyond milliseconds are dropped: nothing here is finer.
+    let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
+    all_digits.then_some(number(seconds, 2)? * SECOND_MS + fraction.parse::<i64>().ok()?)
+}
+
+fn number(text: &str, digits: usize) -> Option<i64> {
+    let sound = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+    sound.then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000_000;
+
+    #[test]
+    fn times_are_read() {
+        for (text, ms) in [
+            ("1700000000000", 1_700_000_000_000),
+            ("1700000000", 1_700_000_000_000),
+            ("0", 0),
+            ("1970-01-01", 0),
+            ("2000-02-29", 951_782_400_000),
+            ("2026-01-31T12:00", 1_769_860_800_000),
+            ("2026-01-31T12:00:00Z", 1_769_860_800_000),
+            ("2026-01-31 14:00:00+02:00", 1_769_860_800_000),
+            ("2026-01-31T06:30:00-0530", 1_769_860_800_000),
+            ("2026-01-31T14:00:00+02", 1_769_860_800_000),
+            ("2026-01-31T12:00:00.25", 1_769_860_800_250),
+            ("2026-01-31T12:00:00.123456Z", 1_769_860_800_123),
+            ("-2h", NOW - 7_200_000),
+            ("-1h30m", NOW - 5_400_000),
+            ("-1d", NOW - 86_400_000),
+            ("-500ms", NOW - 500),
+        ] {
+            assert_eq!(parse(text, NOW), Some(ms), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in [
+            "",
+            "-",
+            "-2",
+            "-2y",
+            "yesterday",
+            "2026-02-30",
+            "2026-1-1",
+            "2026-01-31T",
+            "2026-01-31T25:00",
+            "12:00",
+        ] {
+            assert_eq!(parse(text, NOW), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_read_back() {
+        for ms in [0, 1, 951_782_400_000, 1_769_860_800_123, 4_102_444_799_999, 253_402_300_799_999] {
+            assert_eq!(parse(&show(ms), NOW), Some(ms), "{}", show(ms));
+        }
+        assert_eq!(show(1_769_860_800_123), "2026-01-31T12:00:00.123Z");
+        assert_eq!(show(-1), "");
+    }
+}
