@@ -243,6 +243,7 @@ fn not_appended(error: LogError) -> NotAppended {
         | LogError::UnsyncedFull { .. }
         | LogError::NotNext { .. }
         | LogError::OtherTopic { .. }
+        | LogError::InsideBatch { .. }
         | LogError::StaleEpoch { .. } => NotAppended::Failed(Arc::from(error.to_string())),
     }
 }
