@@ -159,6 +159,11 @@ impl Broker {
         }
     }
 
+    /// Whether clients are told a fixed address instead of the one they came to.
+    pub fn is_advertised(&self) -> bool {
+        self.node.has_advertised_listeners()
+    }
+
     /// Waits until the metadata log failed, and says how; the broker serves what it has, and changes nothing more.
     pub async fn failed(&self) -> Arc<str> {
         self.node.quorum.failed().await

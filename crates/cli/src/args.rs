@@ -34,16 +34,16 @@ pub enum Command {
 /// How to run a broker.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Folder for topics and metadata; created when there is none
-    #[arg(long, value_name = "FOLDER", default_value = "./ottla-data")]
-    pub data_dir: PathBuf,
+    /// Folder for topics and metadata; created when there is none [default: ./ottla-data]
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
     /// Address to listen on; may be given several times [default: 127.0.0.1:9092 and [::1]:9092]
     #[arg(long, value_name = "HOST:PORT")]
     pub listen: Vec<String>,
     /// Address that clients are told to connect to, where it differs from the one they see
     #[arg(long, value_name = "HOST:PORT")]
     pub advertise: Option<String>,
-    /// Configuration file: server.properties or TOML
+    /// Configuration file in the form of Kafka's server.properties
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Set one configuration key; wins over file and environment

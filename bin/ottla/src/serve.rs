@@ -1,0 +1,200 @@
+//! `serve` and `dev`: settings from everywhere they come from, a broker, and its end.
+//!
+//! - The later of these wins: the file, the environment, `--set`, the flags with names of their own.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use broker::{Broker, Options, StartError};
+use cli::{DevArgs, ServeArgs};
+use config::{ConfigError, Notice, PropertiesError, Settings};
+use rt::Rt;
+
+/// Variables of ours that are no configuration keys.
+const OTHER_VARIABLES: [&str; 3] = ["OTTLA_BOOTSTRAP", "OTTLA_LOG", "OTTLA_BIN"];
+
+/// Why a broker could not be started.
+enum Failure {
+    /// A setting is wrong; exit code 2.
+    Setting(ConfigError),
+    /// The configuration file is wrong or unreadable; exit code 2.
+    File(PathBuf, FileFailure),
+    /// The broker said no; exit code 1.
+    Start(StartError),
+    /// The machine said no; exit code 1.
+    System(std::io::Error),
+}
+
+enum FileFailure {
+    Unreadable(std::io::Error),
+    NotText,
+    Wrong(PropertiesError),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Setting(error) => error.fmt(f),
+            Failure::File(path, FileFailure::Unreadable(error)) => {
+                write!(f, "the configuration file {} cannot be read: {error}", path.display())
+            }
+            Failure::File(path, FileFailure::NotText) => {
+                write!(f, "the configuration file {} is not UTF-8 text", path.display())
+            }
+            Failure::File(path, FileFailure::Wrong(error)) => write!(f, "{}: {error}", path.display()),
+            Failure::Start(error) => error.fmt(f),
+            Failure::System(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Failure::Setting(_) | Failure::File(..) => ExitCode::from(2),
+            Failure::Start(_) | Failure::System(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        Failure::Setting(error)
+    }
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub async fn serve(rt: Rt, args: ServeArgs) -> ExitCode {
+    let ready = |broker: &Broker, settings: &Settings, started: u128| {
+        let addresses: Vec<String> = broker.addresses().iter().map(ToString::to_string).collect();
+        let data_dir = settings.values().get("log.dirs").map_or("./ottla-data", String::as_str);
+        println!("ready {} (data in {data_dir}, started in {started} ms)", addresses.join(" "));
+    };
+    let result = match settings(&rt, &args).await {
+        Ok(settings) => run(&rt, settings, ready).await,
+        Err(failure) => Err(failure),
+    };
+    report(result)
+}
+
+/// Serves on a temporary folder until SIGTERM or SIGINT, and removes it.
+pub async fn dev(rt: Rt, args: DevArgs) -> ExitCode {
+    let folder = std::env::temp_dir().join(format!("ottla-dev-{:016x}", rt.random_u64()));
+    let result = dev_on(&rt, &args, &folder).await;
+    let fs = rt.fs().clone();
+    let removed = {
+        let folder = folder.clone();
+        rt.blocking(move || fs.remove_dir_all(&folder)).await
+    };
+    if let (Ok(()), Err(error)) = (&result, removed) {
+        eprintln!("ottla: the temporary folder {} stays: {error}", folder.display());
+    }
+    report(result)
+}
+
+async fn dev_on(rt: &Rt, args: &DevArgs, folder: &Path) -> Result<(), Failure> {
+    let mut settings = Settings::default();
+    for (key, value) in &args.set {
+        notice(settings.set(key, value)?);
+    }
+    settings.set("log.dirs", &folder.display().to_string())?;
+    settings.set("listeners", &format!("PLAINTEXT://localhost:{}", args.port))?;
+    let json = args.json;
+    let ready = move |broker: &Broker, settings: &Settings, started: u128| {
+        let addresses: Vec<String> = broker.addresses().iter().map(ToString::to_string).collect();
+        let folder = settings.values().get("log.dirs").map_or("", String::as_str);
+        if json {
+            println!(
+                "{{\"bootstrap\":{:?},\"addresses\":{addresses:?},\"data_dir\":{folder:?}}}",
+                broker.bootstrap()
+            );
+        } else {
+            println!(
+                "ready {} (data in {folder} until the end, started in {started} ms)",
+                addresses.join(" ")
+            );
+        }
+    };
+    run(rt, settings, ready).await
+}
+
+async fn run(
+    rt: &Rt,
+    settings: Settings,
+    ready: impl FnOnce(&Broker, &Settings, u128),
+) -> Result<(), Failure> {
+    let began = rt.now();
+    let options = Options { settings: settings.clone() };
+    let broker = Broker::start(rt, options).await.map_err(Failure::Start)?;
+    if broker.addresses().iter().any(|address| address.ip().is_unspecified()) && !broker.is_advertised() {
+        eprintln!(
+            "ottla: listening on every interface; clients are told the address they came to. Behind a port mapping \
+             or another name, set --advertise HOST:PORT"
+        );
+    }
+    ready(&broker, &settings, rt.now().saturating_since(began).as_millis());
+    rt::select! {
+        signal = rt::os::termination_signal() => signal.map_err(Failure::System)?,
+        reason = broker.failed() => {
+            // Reads go on being answered; what changes something is refused until somebody restarts the broker.
+            tracing::error!("the metadata log failed: {reason}; restart the broker once the disk is sound");
+            rt::os::termination_signal().await.map_err(Failure::System)?;
+        }
+    }
+    broker.stop().await;
+    Ok(())
+}
+
+async fn settings(rt: &Rt, args: &ServeArgs) -> Result<Settings, Failure> {
+    let mut settings = Settings::default();
+    if let Some(path) = &args.config {
+        let notices =
+            read_file(rt, path, &mut settings).await.map_err(|error| Failure::File(path.clone(), error))?;
+        notices.into_iter().for_each(|line| notice(Some(line)));
+    }
+    let variables: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| !OTHER_VARIABLES.contains(&name.as_str()))
+        .collect();
+    let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    settings.read_environment(variables)?.into_iter().for_each(|line| notice(Some(line)));
+    for (key, value) in &args.set {
+        notice(settings.set(key, value)?);
+    }
+    if let Some(folder) = &args.data_dir {
+        settings.set("log.dirs", &folder.display().to_string())?;
+    }
+    if !args.listen.is_empty() {
+        let listeners: Vec<String> =
+            args.listen.iter().map(|address| format!("PLAINTEXT://{address}")).collect();
+        settings.set("listeners", &listeners.join(","))?;
+    }
+    if let Some(address) = &args.advertise {
+        settings.set("advertised.listeners", &format!("PLAINTEXT://{address}"))?;
+    }
+    Ok(settings)
+}
+
+async fn read_file(rt: &Rt, path: &Path, settings: &mut Settings) -> Result<Vec<Notice>, FileFailure> {
+    let (fs, path) = (rt.fs().clone(), path.to_path_buf());
+    let bytes = rt.blocking(move || fs.read(&path)).await.map_err(FileFailure::Unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|_| FileFailure::NotText)?;
+    settings.read_properties(&text).map_err(FileFailure::Wrong)
+}
+
+fn notice(notice: Option<Notice>) {
+    if let Some(notice) = notice {
+        eprintln!("ottla: {notice}");
+    }
+}
+
+fn report(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("ottla: {failure}");
+            failure.exit_code()
+        }
+    }
+}
