@@ -66,24 +66,26 @@ impl Log {
         Ok(self.durable)
     }
 
-    /// Takes a snapshot of a log that rests, so that its next recovery reads nothing; it is written with the syncs
-    /// that follow. Does nothing when nothing was appended since the last one.
+    /// Prepares a log that rests, or is about to be closed, so that its next recovery reads nothing: what is left in
+    /// memory is written, and a snapshot taken, which gets its place on disk with the syncs that follow.
+    ///
+    /// To close many logs see [`crate::close_all`].
     pub fn rest(&mut self) -> Result<(), LogError> {
         self.write()?;
-        if self.snapshot_at < self.next {
-            let taken = self.take_snapshot();
-            taken.map_err(|error| self.fence_on(error))?;
-        }
-        Ok(())
+        self.active.index_time(self.cursor.largest);
+        let rested =
+            if self.snapshot_at < self.next { self.take_snapshot() } else { self.give_indexes_to_sync() };
+        rested.map_err(|error| self.fence_on(error))
     }
 
-    /// Makes everything durable and ends: the next start may be [`Recovery::Clean`], once the folder's clean mark
-    /// is durable too. Blocks for what [`Log::rest`] and the syncs after it have not done yet.
+    /// Makes everything durable and ends: the next start may be [`crate::Recovery::Clean`], once the folder's clean
+    /// mark is durable too. Blocks for what [`Log::rest`] and the syncs after it have not done yet.
+    ///
+    /// A sync under way is to be waited for first: its outcome decides whether the log may be called closed.
     pub fn close(mut self) -> Result<(), LogError> {
-        self.write()?;
-        self.active.index_time(self.cursor.largest);
-        let flushed = self.give_indexes_to_sync();
-        flushed.map_err(|error| self.fence_on(error))?;
+        if self.in_flight.is_some() {
+            return Err(LogError::SyncUnderWay);
+        }
         self.rest()?;
         while let Some(job) = self.take_sync() {
             let synced = job.run(&self.shared.folder.fs);
@@ -144,19 +146,20 @@ impl Log {
 
     /// Writes index entries that wait in memory; they are synced with the next snapshot or roll.
     pub(crate) fn flush_indexes(&mut self) -> io::Result<()> {
-        self.indexes_dirty |= self.active.offsets.flush(|| self.active.file(Kind::OffsetIndex))?;
-        self.indexes_dirty |= self.active.times.flush(|| self.active.file(Kind::TimeIndex))?;
+        let offsets = self.active.offsets.flush(|| self.active.file(Kind::OffsetIndex))?;
+        let times = self.active.times.flush(|| self.active.file(Kind::TimeIndex))?;
+        if (offsets || times) && self.dirty_indexes.is_empty() {
+            for kind in [Kind::OffsetIndex, Kind::TimeIndex] {
+                self.dirty_indexes.push(self.active.file(kind)?);
+            }
+        }
         Ok(())
     }
 
     /// Flushes the indexes and makes them part of the next sync job.
     pub(crate) fn give_indexes_to_sync(&mut self) -> io::Result<()> {
         self.flush_indexes()?;
-        if std::mem::take(&mut self.indexes_dirty) {
-            for kind in [Kind::OffsetIndex, Kind::TimeIndex] {
-                self.dirty.others.push(self.active.file(kind)?);
-            }
-        }
+        self.dirty.others.append(&mut self.dirty_indexes);
         Ok(())
     }
 }

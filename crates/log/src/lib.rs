@@ -1,8 +1,8 @@
 //! One partition's log on disk, byte for byte as Kafka lays it out, and what makes many of them durable together.
 //!
-//! Reading order: [`log`] writes and says what to sync, `group_commit` syncs for all partitions of a folder,
-//! [`reader`] reads at the same time, [`recovery`] opens what a crash left, [`segment`] is one file of batches
-//! with its indexes, [`producers`] and [`leader_epochs`] are what follows from the batches, `data_dir` is the
+//! Reading order: [`log`] writes and says what to sync, [`group_commit`] syncs for all partitions of a folder,
+//! [`reader`] reads at the same time, [`recovery`] and [`replay`] open what a crash left, [`segment`] is one file of batches
+//! with its indexes, [`producers`] and [`leader_epochs`] are what follows from the batches, [`data_dir`] is the
 //! folder of folders.
 //!
 //! Knows nothing of leaders, topics' settings beyond [`LogConfig`], or the wire.
@@ -10,6 +10,7 @@
 mod batch_scan;
 mod checked_ranges;
 mod checkpoint;
+mod closing;
 mod config;
 mod data_dir;
 mod durability;
@@ -17,6 +18,7 @@ mod folder;
 mod gather;
 mod group_commit;
 mod index_file;
+mod index_recovery;
 mod leader_epochs;
 mod locks;
 mod log;
@@ -30,6 +32,7 @@ mod producer_snapshot;
 mod producers;
 mod reader;
 mod recovery;
+mod replay;
 mod retention;
 mod roll;
 mod segment;
@@ -38,6 +41,7 @@ mod sync_method;
 mod time_index;
 mod truncation;
 
+pub use closing::close_all;
 pub use config::LogConfig;
 pub use data_dir::{Checkpoint, DataDir, DataDirError, Offsets, Owner};
 pub use group_commit::GroupCommit;
@@ -55,6 +59,10 @@ pub use sync::{SyncJob, SyncTicket, Synced};
 pub use truncation::RecoveryPointLowered;
 
 #[cfg(test)]
+mod concurrency_tests;
+#[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod recovery_tests;
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use std::sync::{Arc, RwLock};
 use model::limits::{APPEND_GATHER_BYTES_MAX, UNSYNCED_BYTES_MAX};
 use model::{LeaderEpoch, Offset, TimestampMs, TopicId};
 use record::{BatchHeader, CheckedBatch, TimestampType};
-use rt::Fs;
+use rt::{File, Fs};
 
 use crate::batch_scan::bytes;
 use crate::config::LogConfig;
@@ -81,8 +81,8 @@ pub struct Log {
     pub(crate) dirty: Dirty,
     pub(crate) in_flight: Option<InFlight>,
     pub(crate) durable: Offset,
-    /// Whether the newest segment's index files have bytes that no sync job has.
-    pub(crate) indexes_dirty: bool,
+    /// The newest segment's index files, while they have bytes that no sync job has.
+    pub(crate) dirty_indexes: Vec<File>,
     /// Snapshots on disk, ascending.
     pub(crate) snapshots: Vec<Offset>,
     /// Snapshots whose batches and indexes are to be synced before they are written.
@@ -129,7 +129,7 @@ impl Log {
             dirty,
             in_flight: None,
             durable: found.end,
-            indexes_dirty: false,
+            dirty_indexes: Vec::new(),
             snapshot_at: found.snapshots.last().copied().unwrap_or(found.start),
             snapshots: found.snapshots,
             waiting_snapshots: Vec::new(),

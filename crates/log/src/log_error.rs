@@ -92,6 +92,8 @@ pub enum LogError {
         /// Whose it was to be.
         wanted: TopicId,
     },
+    /// A sync of the log is under way; hear how it ends first. Nothing was changed.
+    SyncUnderWay,
     /// The log cannot be cut inside a batch. Nothing was changed.
     InsideBatch {
         /// Where it was to be cut.
@@ -124,6 +126,7 @@ impl fmt::Display for LogError {
             LogError::OtherTopic { found, wanted } => {
                 write!(f, "the folder belongs to topic {found}, not {wanted}")
             }
+            LogError::SyncUnderWay => f.write_str("a sync of the log is under way"),
             LogError::InsideBatch { asked, boundary } => {
                 write!(f, "offset {asked} lies inside the batch at {boundary}")
             }

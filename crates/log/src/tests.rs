@@ -94,6 +94,9 @@ pub(crate) fn values(reader: &LogReader, from: Offset, up_to: Offset) -> Vec<Str
     }
 }
 
+/// Bytes of a batch with one record of one character.
+pub(crate) const ONE: u64 = 69;
+
 #[test]
 fn what_is_appended_is_read_and_survives_a_clean_restart() {
     let folder = Folder::new("clean");
@@ -122,18 +125,18 @@ fn what_is_appended_is_read_and_survives_a_clean_restart() {
     assert_eq!(values(&log.reader(), Offset(2), Offset(4)), ["c", "d"]);
 }
 
-fn small_segments(folder: &Folder, recovery: Recovery) -> OpenOptions {
+pub(crate) fn small_segments(folder: &Folder, recovery: Recovery) -> OpenOptions {
     let mut options = folder.options(recovery);
     options.config.segment_bytes = 200;
     options
 }
 
-fn files(folder: &Folder) -> Vec<String> {
+pub(crate) fn files(folder: &Folder) -> Vec<String> {
     let entries = folder.fs.read_dir(&folder.dir.join("t-0")).expect("listed");
     entries.into_iter().map(|entry| entry.name).collect()
 }
 
-fn append(log: &mut Log, values: &[&str]) -> Offset {
+pub(crate) fn append(log: &mut Log, values: &[&str]) -> Offset {
     log.append(batch_of(values, 1000), LeaderEpoch(0), 0).expect("appends").base_offset
 }
 
@@ -238,143 +241,6 @@ fn timestamps_are_found_record_by_record() {
             "{up_to}"
         );
     }
-}
-
-#[test]
-fn indexes_that_are_missing_short_or_garbage_are_built_anew() {
-    let folder = Folder::new("indexes");
-    let open = || Log::open(&folder.fs, small_segments(&folder, Recovery::Clean)).expect("opens");
-    let (mut log, _) = open();
-    for value in 0..20 {
-        append(&mut log, &[&value.to_string()]);
-    }
-    log.close().expect("closes");
-    let dir = folder.dir.join("t-0");
-    let sound: Vec<(String, Vec<u8>)> = files(&folder)
-        .into_iter()
-        .filter(|name| name.ends_with("index"))
-        .map(|name| (name.clone(), folder.fs.read(&dir.join(&name)).expect("reads")))
-        .collect();
-    assert!(sound.iter().all(|(name, bytes)| !bytes.is_empty() || name.ends_with(".index")), "times in each");
-    for damage in ["remove", "empty", "odd", "ones"] {
-        for (name, bytes) in &sound {
-            let path = dir.join(name);
-            let file = folder.fs.open(&path, rt::Open::ReadWrite).expect("opens");
-            let write = |bytes: &[u8]| file.write_all_at(&[std::io::IoSlice::new(bytes)], 0).expect("writes");
-            match damage {
-                "remove" => folder.fs.remove_file(&path).expect("removes"),
-                "empty" => file.set_len(0).expect("cuts"),
-                "odd" => write(&vec![0; bytes.len() + 1]),
-                _ => write(&vec![0xff; bytes.len().max(24)]),
-            }
-        }
-        let (log, report) = open();
-        assert!(0 < report.rebuilt_indexes, "{damage}");
-        assert_eq!(values(&log.reader(), Offset(7), Offset(20)).len(), 13, "{damage}");
-        assert_eq!(
-            log.reader().offset_of_max_timestamp(Offset(20)).expect("searched"),
-            Some((Offset(0), TimestampMs(1000)))
-        );
-        log.close().expect("closes");
-        for (name, bytes) in &sound {
-            assert_eq!(&folder.fs.read(&dir.join(name)).expect("reads"), bytes, "{name} after {damage}");
-        }
-    }
-}
-
-/// A log of ten batches, all synced up to offset 6, the rest only written; then the process is gone.
-fn crashed(folder: &Folder) {
-    let (mut log, _) = folder.open(Recovery::Clean);
-    for value in 0..6 {
-        append(&mut log, &[&value.to_string()]);
-    }
-    sync(&mut log, &folder.fs);
-    for value in 6..10 {
-        append(&mut log, &[&value.to_string()]);
-    }
-    log.write().expect("writes");
-}
-
-fn damage(folder: &Folder, position: u64, bytes: &[u8]) {
-    let path = folder.dir.join("t-0/00000000000000000000.log");
-    let file = folder.fs.open(&path, rt::Open::ReadWrite).expect("opens");
-    file.write_all_at(&[std::io::IoSlice::new(bytes)], position).expect("writes");
-}
-
-/// Bytes of a batch with one record of one character.
-const ONE: u64 = 69;
-
-#[test]
-fn a_torn_tail_is_cut_and_what_was_durable_never_is() {
-    for (name, position, bytes, recovery_point, expected) in [
-        ("whole", 10 * ONE, &[][..], 6, Ok(10)),
-        ("flipped", 8 * ONE + 67, &[1], 6, Ok(8)),
-        ("length", 7 * ONE + 8, &[0x7f, 0, 0, 0], 6, Ok(7)),
-        ("zeros", 10 * ONE, &[0; 100], 6, Ok(10)),
-        ("first unsynced", 6 * ONE, &[9], 6, Ok(6)),
-        ("durable", 5 * ONE + 67, &[1], 6, Err(5 * ONE)),
-        ("no recovery point", 5 * ONE + 67, &[1], 0, Ok(5)),
-        ("too little", 10 * ONE, &[], 11, Err(10 * ONE)),
-    ] {
-        let folder = Folder::new(&format!("torn-{}", name.replace(' ', "-")));
-        crashed(&folder);
-        damage(&folder, position, bytes);
-        let before = files(&folder);
-        let opened = Log::open(&folder.fs, folder.options(Recovery::From(Offset(recovery_point))));
-        match (opened, expected) {
-            (Ok((log, report)), Ok(end)) => {
-                assert_eq!((log.log_end(), log.durable_end()), (Offset(end), Offset(end)), "{name}");
-                assert_eq!(
-                    values(&log.reader(), Offset(0), Offset(end)).len(),
-                    usize::try_from(end).expect("few")
-                );
-                assert_eq!(0 < report.cut_bytes, end < 10 || name == "zeros", "{name}");
-            }
-            (Err(LogError::Corrupt(corruption)), Err(position)) => {
-                assert_eq!(corruption.position, position, "{name}: {corruption}");
-                assert_eq!(files(&folder), before, "nothing was cut");
-                let again = Log::open(&folder.fs, folder.options(Recovery::From(Offset(recovery_point))));
-                assert!(matches!(again, Err(LogError::Corrupt(_))), "{name}: found again");
-            }
-            (opened, expected) => {
-                panic!("{name}: {:?}, not {expected:?}", opened.map(|(log, _)| log.log_end()))
-            }
-        }
-    }
-}
-
-#[test]
-fn damage_after_a_clean_shutdown_is_never_cut() {
-    let folder = Folder::new("clean-damage");
-    let (mut log, _) = folder.open(Recovery::Clean);
-    append(&mut log, &["a"]);
-    log.close().expect("closes");
-    damage(&folder, ONE, &[0; 10]);
-    let opened = Log::open(&folder.fs, folder.options(Recovery::Clean));
-    assert!(matches!(opened, Err(LogError::Corrupt(_))));
-}
-
-#[test]
-fn a_range_not_written_here_is_checked_at_its_first_read() {
-    let folder = Folder::new("cold");
-    let (mut log, _) = folder.open(Recovery::Clean);
-    for value in ["a", "b", "c"] {
-        append(&mut log, &[value]);
-    }
-    log.close().expect("closes");
-    damage(&folder, 2 * ONE + 67, &[1]);
-    let (mut log, _) = folder.open(Recovery::Clean);
-    append(&mut log, &["d"]);
-    log.write().expect("writes");
-    log.set_high_watermark(Offset(4));
-    let refuse = ReadLimits { cold: Cold::Refuse, ..ALL };
-    let reader = log.reader();
-    assert!(reader.read(Offset(3), Offset(4), refuse).expect("written here").slice.is_some());
-    assert!(matches!(reader.read(Offset(0), Offset(2), refuse), Err(ReadError::Cold)));
-    assert_eq!(values(&reader, Offset(0), Offset(2)), ["a", "b"]);
-    assert!(reader.read(Offset(0), Offset(2), refuse).expect("checked by now").slice.is_some());
-    let error = reader.read(Offset(2), Offset(4), ALL).expect_err("damaged");
-    assert!(matches!(error, ReadError::Corrupt(_)), "{error}");
 }
 
 fn idempotent(sequence: i32, value: &str) -> CheckedBatch {
@@ -552,4 +418,54 @@ fn descriptors_are_bounded_and_appends_by_time_carry_it() {
     assert!(files.count() <= 8);
     let found = log.reader().offset_for_timestamp(TimestampMs(70), Offset(40)).expect("searched");
     assert_eq!(found, Some((Offset(0), TimestampMs(77))));
+}
+
+#[test]
+fn a_data_folder_knows_its_owner_and_how_it_was_left() {
+    use model::{BrokerId, ClusterId, PartitionIndex, TopicId, TopicName, Uuid};
+    let folder = Folder::new("data-dir");
+    let cluster = ClusterId(Uuid([1; 16]));
+    let open = |node, cluster_id| {
+        DataDir::open(&folder.fs, &folder.dir, Owner { node_id: BrokerId(node), cluster_id }, || {
+            Uuid([2; 16])
+        })
+    };
+    let dir = open(1, Some(cluster)).expect("new");
+    assert!(!dir.was_clean());
+    assert!(matches!(open(1, None), Err(DataDirError::InUse(_))));
+    let name = |partition| PartitionName {
+        topic: TopicName::parse("a-b").expect("legal"),
+        partition: PartitionIndex(partition),
+    };
+    assert_eq!(dir.read_checkpoint(Checkpoint::LogStart).expect("none yet"), Offsets::new());
+    let offsets = Offsets::from([(name(0), Offset(5)), (name(1), Offset(0))]);
+    dir.write_checkpoint(Checkpoint::LogStart, &offsets).expect("writes");
+    for partition in 0..2 {
+        let options = OpenOptions {
+            dir: dir.partition_path(&name(partition)),
+            topic_id: Some(TopicId(Uuid([3; 16]))),
+            ..folder.options(Recovery::Clean)
+        };
+        Log::open(&folder.fs, options.clone()).expect("creates").0.close().expect("closes");
+        let other = OpenOptions { topic_id: Some(TopicId(Uuid([4; 16]))), ..options };
+        assert!(matches!(Log::open(&folder.fs, other), Err(LogError::OtherTopic { .. })));
+    }
+    dir.close_clean().expect("marks");
+    drop(dir);
+
+    assert!(matches!(open(2, None), Err(DataDirError::Foreign { .. })));
+    assert!(matches!(open(1, Some(ClusterId(Uuid([9; 16])))), Err(DataDirError::Foreign { .. })));
+    let dir = open(1, None).expect("ours");
+    assert_eq!((dir.was_clean(), dir.meta().cluster_id), (true, cluster));
+    assert_eq!(dir.read_checkpoint(Checkpoint::LogStart).expect("reads"), offsets);
+    let text = folder.fs.read(&folder.dir.join("log-start-offset-checkpoint")).expect("reads");
+    assert_eq!(String::from_utf8_lossy(&text), "0\n2\na-b 0 5\na-b 1 0\n");
+    let found = dir.partitions().expect("listed");
+    let ids: Vec<_> = found.iter().map(|found| (found.name.partition.0, found.topic_id)).collect();
+    assert_eq!(ids, [(0, Some(TopicId(Uuid([3; 16])))), (1, Some(TopicId(Uuid([3; 16]))))]);
+    dir.rename_for_deletion(&name(0), Uuid([5; 16])).expect("renames");
+    assert_eq!(dir.partitions().expect("listed").len(), 1);
+    assert_eq!(dir.remove_deleted().expect("removes"), 1);
+    drop(dir);
+    assert!(!open(1, None).expect("ours").was_clean(), "the mark holds once");
 }

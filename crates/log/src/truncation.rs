@@ -153,7 +153,7 @@ impl Log {
         self.durable = self.durable.min(end);
         self.write_ends.clear();
         self.dirty.log = None;
-        self.indexes_dirty = false;
+        self.dirty_indexes.clear();
         self.forget_syncs_above(end);
     }
 
