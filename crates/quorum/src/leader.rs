@@ -244,6 +244,7 @@ fn not_appended(error: LogError) -> NotAppended {
         | LogError::NotNext { .. }
         | LogError::OtherTopic { .. }
         | LogError::InsideBatch { .. }
+        | LogError::SyncUnderWay
         | LogError::StaleEpoch { .. } => NotAppended::Failed(Arc::from(error.to_string())),
     }
 }
