@@ -91,6 +91,7 @@ pub struct ConnectArgs {
         env = "OTTLA_BOOTSTRAP",
         default_value = "127.0.0.1:9092",
         value_delimiter = ',',
+        value_parser = address,
         global = true
     )]
     pub(crate) bootstrap: Vec<String>,
@@ -239,14 +240,15 @@ WHERE TO START AND END (-o FROM or -o FROM:TO)
   start  end         the oldest record, the next one to come
   1234               this offset
   +100  -100         100 records after the oldest, 100 before the end
-  @1700000000000     the first record of that time or later: milliseconds, seconds,
-  @2026-01-31T12:00  a date or a date and time (UTC unless it says otherwise),
-  @-2h               or an age in s, m, h, d
+  @1700000000000     the first record of that time or later, in milliseconds or seconds
+  @2026-01-31T12:00  likewise; a date alone will do; UTC unless it says otherwise
+  @-2h               the first record of that age or younger, in s, m, h, d
   FROM:end           stop at what is the end now; TO may also be an offset, +N or a time
 
-FORMATS (-f)
-  json, or a text with %t topic, %p partition, %o offset, %k key, %v value, %h headers, %T timestamp in
-  milliseconds, %D timestamp as a date, %K and %V length of key and value, %% percent; \\n \\t \\r \\0 \\\\")]
+HOW RECORDS LOOK (-f json or -f TEXT)
+  %t topic   %p partition  %o offset        %T timestamp in ms  %D timestamp as a date
+  %k key     %v value      %K %V lengths    %h headers          %% percent sign
+  \\n \\t \\r \\0 \\\\ \\xHH as usual")]
 pub struct ConsumeArgs {
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,
@@ -350,6 +352,10 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn address(text: &str) -> Result<String, String> {
+    client::parse_address(text).map(|_| text.to_owned()).ok_or_else(|| "HOST:PORT expected".to_owned())
+}
+
 fn topic_name(text: &str) -> Result<TopicName, model::TopicNameError> {
     TopicName::parse(text)
 }
@@ -408,6 +414,7 @@ mod tests {
         check("topic create a/b", false);
         check("topic create t --partitions 0", false);
         check("topic create t --config a", false);
+        check("topic list -b host:port", false);
         check("topic alter t", false);
         check("produce t --acks 2", false);
         check("produce t --partition -1", false);

@@ -21,6 +21,10 @@ use crate::span::{Begin, Finish};
 /// How often ends are looked at while nothing arrives.
 const POLL: Duration = Duration::from_millis(500);
 
+/// How long nothing can be read before the user hears of it, and before it is given up.
+const TROUBLE_NOTED: Duration = Duration::from_secs(2);
+const TROUBLE_MAX: Duration = Duration::from_secs(30);
+
 /// Runs the command.
 pub(crate) async fn run(rt: &Rt, args: ConsumeArgs) -> Result<(), Failure> {
     let client = crate::connect(rt, &args.connect).await?;
@@ -51,6 +55,7 @@ pub(crate) async fn run(rt: &Rt, args: ConsumeArgs) -> Result<(), Failure> {
         left: args.count.unwrap_or(u64::MAX),
         ends: BTreeMap::new(),
         is_assigned: args.group.is_none(),
+        is_noted: false,
     };
     if args.group.is_none() {
         reading.find_ends().await?;
@@ -110,6 +115,8 @@ struct Reading {
     /// Where to stop in each partition.
     ends: BTreeMap<TopicPartition, Offset>,
     is_assigned: bool,
+    /// Whether the user heard of the trouble there is.
+    is_noted: bool,
 }
 
 impl Reading {
@@ -124,11 +131,11 @@ impl Reading {
                 _ = &mut signal => break Ok(()),
                 event = self.consumer.poll(POLL) => event,
             };
-            let reader = match event {
+            let handled = match event {
                 Ok(event) => self.on_event(rt, event).await,
                 Err(error) => Err(error.into()),
             };
-            match reader {
+            match handled.and_then(|reader| self.look_for_trouble(rt).map(|()| reader)) {
                 Ok(Reader::Listens) => {}
                 Ok(Reader::HasGone) => break Ok(()),
                 Err(failure) => break Err(failure),
@@ -137,6 +144,23 @@ impl Reading {
         let closed = self.consumer.close().await;
         result?;
         Ok(closed?)
+    }
+
+    /// A broker that does not answer is worth a word, and after a while an error.
+    fn look_for_trouble(&mut self, rt: &Rt) -> Result<(), Failure> {
+        let Some((since, error)) = self.consumer.trouble() else {
+            self.is_noted = false;
+            return Ok(());
+        };
+        let lasting = rt.now().saturating_since(since);
+        if TROUBLE_MAX <= lasting {
+            return Err(error.into());
+        }
+        if TROUBLE_NOTED <= lasting && !self.is_noted {
+            self.is_noted = true;
+            note(&format!("{error}: trying again for {} s", TROUBLE_MAX.as_secs()));
+        }
+        Ok(())
     }
 
     async fn on_event(&mut self, rt: &Rt, event: Event) -> Result<Reader, Failure> {

@@ -40,11 +40,6 @@ impl Failure {
         self
     }
 
-    /// Whether it says what to do next by way of another name.
-    pub(crate) fn suggests(&self) -> bool {
-        self.next.as_deref().is_some_and(|next| next.starts_with("Did you mean"))
-    }
-
     /// With something to know before what went wrong.
     pub(crate) fn after(mut self, before: impl fmt::Display) -> Failure {
         self.what = format!("{before}: {}", self.what);
@@ -138,13 +133,19 @@ fn after_code(code: ErrorCode) -> Option<&'static str> {
 /// That a topic is not there, with those that may have been meant.
 pub(crate) async fn unknown_topic(client: &Client, topic: &TopicName) -> Failure {
     let failure = Failure::from(Error::UnknownTopic { topic: topic.clone() });
-    // Without the list there is no suggestion, which is no second failure.
-    let Ok(snapshot) = client.refresh(None).await else { return failure };
-    let names = snapshot.topics.iter().filter(|(_, topic)| !topic.is_internal).map(|(name, _)| name.as_str());
-    match crate::suggest::nearest(topic.as_str(), names).as_slice() {
-        [] => failure,
-        near => failure.next(format!("Did you mean {}? {}", listed(near), create_it(topic))),
+    match meant(client, topic).await {
+        Some(meant) => failure.next(format!("{meant} {}", create_it(topic))),
+        None => failure,
     }
+}
+
+/// `Did you mean 'a' or 'b'?`, if there are topics with such names.
+pub(crate) async fn meant(client: &Client, topic: &TopicName) -> Option<String> {
+    // Without the list there is no suggestion, which is no second failure.
+    let snapshot = client.refresh(None).await.ok()?;
+    let names = snapshot.topics.iter().filter(|(_, topic)| !topic.is_internal).map(|(name, _)| name.as_str());
+    let near = crate::suggest::nearest(topic.as_str(), names);
+    (!near.is_empty()).then(|| format!("Did you mean {}?", listed(&near)))
 }
 
 /// `'a'`, `'a' or 'b'`, `'a', 'b' or 'c'`.

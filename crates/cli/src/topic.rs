@@ -10,7 +10,7 @@ use rt::Rt;
 
 use crate::args::{TopicArgs, TopicCommand};
 use crate::cell::{Cell, Tone};
-use crate::failure::{Failure, about_topic, unknown_topic};
+use crate::failure::{Failure, about_topic, meant};
 use crate::output::{Output, column, wide};
 
 /// Runs one of the commands.
@@ -314,13 +314,9 @@ async fn delete(
             }
             Err(Error::UnknownTopic { .. }) => {
                 // Somebody who wants it gone does not want to hear how to create it.
-                let failure = unknown_topic(client, &name).await;
-                let suggests = failure.suggests();
-                return Err(if suggests {
-                    failure
-                } else {
-                    failure.next("--if-exists makes that no error.")
-                });
+                let next =
+                    meant(client, &name).await.unwrap_or("--if-exists makes that no error.".to_owned());
+                return Err(Failure::from(Error::UnknownTopic { topic: name }).next(next));
             }
             Err(error) => return Err(error.into()),
         }

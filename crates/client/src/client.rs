@@ -187,7 +187,7 @@ impl Client {
             None => Err(Error::Unreachable {
                 address: "an unknown address".to_owned(),
                 node: Some(node),
-                cause: std::io::ErrorKind::NotFound,
+                cause: "the cluster has not said where it is".to_owned(),
             }),
         }
     }
@@ -212,7 +212,7 @@ impl Client {
             }
         }
         for address in &self.inner.config.bootstrap {
-            let opened = match split_address(address) {
+            let opened = match parse_address(address) {
                 Some((host, port)) => Connection::open(self.rt(), &self.peer_at(host, port, None)).await,
                 None => Err(not_an_address(address)),
             };
@@ -311,8 +311,8 @@ pub(crate) fn unknown_partition(snapshot: &Snapshot, place: &TopicPartition) -> 
     }
 }
 
-/// Host and port of `HOST:PORT`, `[V6]:PORT`, or a host alone with Kafka's port.
-fn split_address(address: &str) -> Option<(String, u16)> {
+/// Host and port of `HOST:PORT`, `[V6]:PORT`, or a host alone with Kafka's port; `None` if it is none of these.
+pub fn parse_address(address: &str) -> Option<(String, u16)> {
     const KAFKA_PORT: u16 = 9092;
     let (host, port) = match address.rsplit_once(':') {
         Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, port.parse().ok()?),
@@ -326,7 +326,7 @@ fn not_an_address(address: &str) -> Error {
     Error::Unreachable {
         address: format!("'{address}'"),
         node: None,
-        cause: std::io::ErrorKind::InvalidInput,
+        cause: "that is no address: HOST:PORT expected".to_owned(),
     }
 }
 
@@ -347,7 +347,7 @@ mod tests {
             ("host:70000", None),
             ("", None),
         ] {
-            let read = split_address(text);
+            let read = parse_address(text);
             assert_eq!(read.as_ref().map(|(host, port)| (host.as_str(), *port)), parts, "{text}");
         }
     }

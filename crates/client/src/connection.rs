@@ -68,8 +68,15 @@ pub(crate) struct Connection {
 
 struct Outgoing {
     frame: Bytes,
-    /// `None` where the broker does not answer: Produce with acks=0.
-    pending: Option<Pending>,
+    then: Then,
+}
+
+/// What follows once a request is written.
+enum Then {
+    /// An answer.
+    Answer(Pending),
+    /// Nothing, Produce with acks=0: whoever waits hears that it has left.
+    Silence(oneshot::Sender<()>),
 }
 
 struct Pending {
@@ -107,18 +114,31 @@ pub(crate) struct Answer {
     received: oneshot::Receiver<Result<Bytes, Error>>,
 }
 
+/// A request that is on its way and will not be answered.
+pub(crate) struct Departure {
+    link: Arc<Link>,
+    api: ApiKey,
+    departed: oneshot::Receiver<()>,
+}
+
+impl Departure {
+    /// Waits until the last byte was handed to the system.
+    pub(crate) async fn wait(self) -> Result<(), Error> {
+        self.departed.await.map_err(|_| self.link.disconnected(self.api))
+    }
+}
+
 impl Connection {
     /// Connects and learns what the broker speaks.
     pub(crate) async fn open(rt: &Rt, peer: &Peer) -> Result<Connection, Error> {
         match rt.timeout(peer.connect_timeout, Connection::open_unbounded(rt, peer)).await {
             Ok(opened) => opened,
-            Err(_) => Err(unreachable(peer, io::ErrorKind::TimedOut)),
+            Err(_) => Err(unreachable(peer, &io::ErrorKind::TimedOut.into())),
         }
     }
 
     async fn open_unbounded(rt: &Rt, peer: &Peer) -> Result<Connection, Error> {
-        let stream =
-            rt.connect(&peer.host, peer.port).await.map_err(|error| unreachable(peer, error.kind()))?;
+        let stream = rt.connect(&peer.host, peer.port).await.map_err(|error| unreachable(peer, &error))?;
         let link = Arc::new(Link {
             stream,
             address: peer.address(),
@@ -185,14 +205,16 @@ impl Connection {
         let Question { api, correlation_id, frame } = question;
         let (reply, received) = oneshot::channel();
         let pending = Pending { correlation_id, api, reply };
-        self.enqueue(api, Outgoing { frame, pending: Some(pending) }).await?;
+        self.enqueue(api, Outgoing { frame, then: Then::Answer(pending) }).await?;
         Ok(Answer { rt: self.rt.clone(), link: self.link.clone(), api, received })
     }
 
-    /// Puts a request in line that the broker will not answer.
-    pub(crate) async fn submit_unanswered(&self, question: Question) -> Result<(), Error> {
+    /// Puts a request in line that the broker will not answer; what comes back is ready when it has left.
+    pub(crate) async fn submit_unanswered(&self, question: Question) -> Result<Departure, Error> {
         let Question { api, frame, .. } = question;
-        self.enqueue(api, Outgoing { frame, pending: None }).await
+        let (written, departed) = oneshot::channel();
+        self.enqueue(api, Outgoing { frame, then: Then::Silence(written) }).await?;
+        Ok(Departure { link: self.link.clone(), api, departed })
     }
 
     async fn enqueue(&self, api: ApiKey, outgoing: Outgoing) -> Result<(), Error> {
@@ -271,7 +293,12 @@ impl Link {
     }
 }
 
-fn unreachable(peer: &Peer, cause: io::ErrorKind) -> Error {
+fn unreachable(peer: &Peer, error: &io::Error) -> Error {
+    // The kinds that are common have plain words of their own, without a number behind.
+    let cause = match error.kind() {
+        kind @ (io::ErrorKind::ConnectionRefused | io::ErrorKind::TimedOut) => kind.to_string(),
+        _ => error.to_string(),
+    };
     Error::Unreachable { address: peer.address(), node: peer.node, cause }
 }
 
@@ -281,16 +308,24 @@ pub(crate) fn malformed(api: ApiKey, problem: impl std::fmt::Display) -> Error {
 }
 
 async fn write_requests(link: Arc<Link>, mut queue: mpsc::Receiver<Outgoing>) {
-    while let Some(Outgoing { frame, pending }) = queue.recv().await {
-        if let Some(pending) = pending {
-            let mut state = link.state();
-            if state.closed {
-                break;
+    while let Some(Outgoing { frame, then }) = queue.recv().await {
+        let silent = match then {
+            Then::Answer(pending) => {
+                let mut state = link.state();
+                if state.closed {
+                    break;
+                }
+                state.waiting.push_back(pending);
+                None
             }
-            state.waiting.push_back(pending);
-        }
+            Then::Silence(written) => Some(written),
+        };
         if link.stream.write_all(&frame).await.is_err() {
             break;
+        }
+        if let Some(written) = silent {
+            // Whoever gave up waiting does not want to know.
+            let _ = written.send(());
         }
     }
     link.close();

@@ -5,7 +5,6 @@
 //! - E3 `is_outcome_unknown` is true where the request may have taken effect although nobody said so.
 
 use std::fmt;
-use std::io::ErrorKind;
 use std::time::Duration;
 
 use model::{BrokerId, ErrorCode, PartitionIndex, TopicName};
@@ -21,7 +20,7 @@ pub enum Error {
         /// The node that was advertised at this address; `None` for an address the caller gave.
         node: Option<BrokerId>,
         /// What the system said.
-        cause: ErrorKind,
+        cause: String,
     },
     /// The connection ended before the answer came.
     Disconnected {

@@ -22,7 +22,7 @@ mod question;
 pub use admin::{
     Admin, Config, ConfigSource, DescribedCluster, DescribedGroup, GroupMember, ListedGroup, NewTopic,
 };
-pub use client::{Client, ClientConfig};
+pub use client::{Client, ClientConfig, parse_address};
 pub use consumer::{Consumer, ConsumerConfig, Event, GroupConfig, Record, Reset};
 pub use error::Error;
 pub use metadata::{Node, Partition, Snapshot, Topic, TopicPartition};

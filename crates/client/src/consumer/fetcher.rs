@@ -40,6 +40,7 @@ pub(super) struct Fetcher {
     answers: (mpsc::Sender<Fetched>, mpsc::Receiver<Fetched>),
     next_lease: u64,
     attempts: u32,
+    trouble: Option<(Instant, Error)>,
 }
 
 struct Reading {
@@ -86,7 +87,13 @@ impl Fetcher {
             answers: mpsc::channel(ANSWERS_MAX),
             next_lease: 0,
             attempts: 0,
+            trouble: None,
         }
+    }
+
+    /// What keeps going wrong, and since when.
+    pub(super) fn trouble(&self) -> Option<&(Instant, Error)> {
+        self.trouble.as_ref()
     }
 
     pub(super) fn reset(&self) -> Reset {
@@ -247,12 +254,14 @@ impl Fetcher {
                 );
                 if !is_session {
                     self.hold_back(&places);
+                    self.trouble.get_or_insert((self.client.rt().now(), error));
                 }
                 return Ok(());
             }
         };
         session.on_answer(session_id);
         self.attempts = 0;
+        self.trouble = None;
         let mut failure = Ok(());
         let mut held_back = Vec::new();
         for partition in partitions {

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use model::{ErrorCode, TopicName};
-use rt::Task;
 use rt::channel::{mpsc, oneshot};
+use rt::{Instant, Task};
 use wire::consumer_protocol::TopicPartition as WirePartitions;
 use wire::join_group::JoinGroupRequestProtocol;
 use wire::leave_group::MemberIdentity;
@@ -86,6 +86,8 @@ struct Identity {
     member_id: String,
     instance_id: Option<String>,
     generation: Option<i32>,
+    /// What keeps us from joining, and since when.
+    trouble: Option<(Instant, Error)>,
 }
 
 impl Membership {
@@ -118,6 +120,11 @@ impl Membership {
     /// The next thing that happened already.
     pub(super) fn try_change(&mut self) -> Option<Result<Change, Error>> {
         self.changes.try_recv().ok()
+    }
+
+    /// What keeps us from joining, and since when.
+    pub(super) fn trouble(&self) -> Option<(Instant, Error)> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner).trouble.clone()
     }
 
     /// The generation we are in, if any (G1).
@@ -200,6 +207,7 @@ impl Member {
                         error.code(),
                         Some(ErrorCode::MemberIdRequired | ErrorCode::RebalanceInProgress)
                     ) {
+                        self.identity().trouble.get_or_insert((rt.now(), error));
                         rt.sleep(backoff::delay(&rt, attempts)).await;
                         attempts = attempts.saturating_add(1);
                     }
@@ -212,6 +220,7 @@ impl Member {
                 }
             };
             attempts = 0;
+            self.identity().trouble = None;
             if self.changes.send(Ok(Change::Assigned(assigned))).await.is_err() {
                 return;
             }
@@ -420,7 +429,9 @@ impl Member {
 
     fn forget(&self, why: Option<ErrorCode>) {
         tracing::debug!(group = %self.config.group, ?why, "the group does not know us any more");
-        *self.identity() = Identity { instance_id: self.config.instance_id.clone(), ..Identity::default() };
+        let mut identity = self.identity();
+        identity.member_id.clear();
+        identity.generation = None;
     }
 }
 

@@ -240,6 +240,12 @@ impl Consumer {
         self.fetcher.high_watermark(place)
     }
 
+    /// What keeps it from reading, tried again all the time, and since when; `None` while all is well.
+    pub fn trouble(&self) -> Option<(Instant, Error)> {
+        let of_group = self.group.as_ref().and_then(|group| group.membership.trouble());
+        of_group.or_else(|| self.fetcher.trouble().cloned())
+    }
+
     /// Reads no more of a partition; its position stays.
     pub fn pause(&mut self, place: &TopicPartition) {
         self.fetcher.pause(place);

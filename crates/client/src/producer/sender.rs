@@ -17,7 +17,7 @@ use super::accumulator::{Sending, build};
 use super::{Acks, Shared};
 use crate::backoff;
 use crate::client::ANY;
-use crate::connection::{Answer, Connection, Question};
+use crate::connection::{Answer, Connection, Departure, Question};
 use crate::error::Error;
 use crate::metadata::TopicPartition;
 
@@ -46,6 +46,12 @@ struct Sender {
 struct UnderWay {
     place: TopicPartition,
     id: u64,
+}
+
+/// What a request comes to.
+enum Outcome {
+    Answer(Answer, i16),
+    Silence(Departure),
 }
 
 /// Sends until it is aborted.
@@ -130,10 +136,15 @@ impl Sender {
             return;
         }
         match self.submit(connection, &batches).await {
-            Ok(None) => under_way.iter().for_each(|batch| self.written(batch, None)),
-            Ok(Some((answer, version))) => {
+            Ok(outcome) => {
                 let sender = self.clone();
-                let receive = async move { sender.receive(answer, version, under_way).await };
+                let receive = async move {
+                    match outcome {
+                        Outcome::Answer(answer, version) => sender.receive(answer, version, &under_way).await,
+                        Outcome::Silence(departure) => sender.depart(departure, &under_way).await,
+                    }
+                    sender.shared.work.notify_one();
+                };
                 self.shared.client.rt().spawn("producer-answer", receive);
             }
             Err(error) => self.fail_all(&under_way, &error),
@@ -144,13 +155,19 @@ impl Sender {
         &self,
         connection: &Connection,
         batches: &BTreeMap<TopicPartition, Bytes>,
-    ) -> Result<Option<(Answer, i16)>, Error> {
+    ) -> Result<Outcome, Error> {
         let (question, version) = self.question(connection, batches)?;
         if self.shared.config.acks == Acks::None {
-            connection.submit_unanswered(question).await?;
-            return Ok(None);
+            return connection.submit_unanswered(question).await.map(Outcome::Silence);
         }
-        Ok(Some((connection.submit(question).await?, version)))
+        Ok(Outcome::Answer(connection.submit(question).await?, version))
+    }
+
+    async fn depart(&self, departure: Departure, under_way: &[UnderWay]) {
+        match departure.wait().await {
+            Ok(()) => under_way.iter().for_each(|batch| self.written(batch, None)),
+            Err(error) => self.fail_all(under_way, &error),
+        }
     }
 
     fn question(
@@ -182,21 +199,20 @@ impl Sender {
         Ok((connection.question(&request, version)?, version))
     }
 
-    async fn receive(&self, answer: Answer, version: i16, under_way: Vec<UnderWay>) {
+    async fn receive(&self, answer: Answer, version: i16, under_way: &[UnderWay]) {
         let timeout = self.shared.client.config().request_timeout + ANSWER_GRACE;
         let frame = match answer.receive(timeout).await {
             Ok(frame) => frame,
-            Err(error) => return self.fail_all(&under_way, &error),
+            Err(error) => return self.fail_all(under_way, &error),
         };
         match wire::decode_response::<ProduceResponse<'_>>(&frame, version) {
             Ok((_, response)) => {
-                for batch in &under_way {
+                for batch in under_way {
                     self.on_answer(batch, &response);
                 }
-                self.shared.work.notify_one();
             }
             Err(error) => {
-                self.fail_all(&under_way, &crate::connection::malformed(ApiKey::Produce, error));
+                self.fail_all(under_way, &crate::connection::malformed(ApiKey::Produce, error));
             }
         }
     }
