@@ -53,6 +53,7 @@ both! {
     streams_carry_bytes_both_ways_and_end
     a_file_slice_is_sent_whole_or_fails
     readable_waits_for_bytes_or_the_end
+    a_read_that_is_given_up_leaves_the_buffer_as_it_was
     a_writer_waits_for_a_slow_reader
     nobody_listens
     randomness_differs
@@ -287,6 +288,16 @@ async fn readable_waits_for_bytes_or_the_end(rt: Rt, _root: PathBuf) {
     drop(client);
     server.readable().await.unwrap();
     assert_eq!(server.read(&mut [0; 9]).await.unwrap(), 0);
+}
+
+async fn a_read_that_is_given_up_leaves_the_buffer_as_it_was(rt: Rt, _root: PathBuf) {
+    let (near, far) = connection(&rt).await;
+    let mut buffer = BytesMut::from(&b"before"[..]);
+    assert!(rt.timeout(Duration::from_millis(5), far.read_buf(&mut buffer)).await.is_err());
+    assert_eq!(buffer, &b"before"[..]);
+    near.write_all(b"!").await.unwrap();
+    assert_eq!(far.read_buf(&mut buffer).await.unwrap(), 1);
+    assert_eq!(buffer, &b"before!"[..]);
 }
 
 async fn a_writer_waits_for_a_slow_reader(rt: Rt, _root: PathBuf) {

@@ -69,13 +69,24 @@ impl Stream {
         Ok(count)
     }
 
+    /// Every poll leaves the buffer with nothing but bytes that arrived, so that giving up between two loses none and
+    /// adds none.
     pub(crate) async fn read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize> {
-        let start = buffer.len();
-        let spare = (buffer.capacity() - start).clamp(64, READ_CHUNK);
-        buffer.resize(start + spare, 0);
-        let result = self.read(&mut buffer[start..]).await;
-        buffer.truncate(start + result.as_ref().map_or(0, |count| *count));
-        result
+        let read = poll_fn(|context| {
+            let start = buffer.len();
+            let spare = (buffer.capacity() - start).clamp(64, READ_CHUNK);
+            buffer.resize(start + spare, 0);
+            let polled = self.world.lock().poll_receive(self.end, &mut buffer[start..], context.waker());
+            let count = match &polled {
+                Poll::Ready(Ok((count, _))) => *count,
+                Poll::Ready(Err(_)) | Poll::Pending => 0,
+            };
+            buffer.truncate(start + count);
+            polled
+        });
+        let (count, wakers) = read.await?;
+        wakers.into_iter().for_each(Waker::wake);
+        Ok(count)
     }
 
     pub(crate) async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
