@@ -1,0 +1,275 @@
+//! The clients of a scenario: producers of both kinds, a group, and somebody who creates and deletes topics.
+//!
+//! Each runs on a node of its own until it is told to stop, and writes down what it does (H1). None of them gives up:
+//! whatever becomes of the broker, it is only away for a while.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use client::{
+    Admin, Consumer, ConsumerConfig, Event, GroupConfig, NewRecord, NewTopic, Producer, ProducerConfig,
+    Reset, TopicPartition,
+};
+use model::{ErrorCode, Offset, TopicName};
+use rt::Rt;
+use rt::channel::watch;
+
+use crate::draw::Draw;
+use crate::history::{Outcome, Read, RecordId, Recorder, TopicLife, Write};
+use crate::raw::{self, Raw};
+use crate::server::connect;
+
+/// The group that reads everything.
+pub const GROUP: &str = "readers";
+
+/// The group's session timeout: the least that brokers allow by default.
+pub const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// Between two heartbeats of the group's members.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Longest wait of a plain producer for one answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What every client of the load needs.
+#[derive(Clone)]
+pub struct Worker {
+    /// Its node.
+    pub rt: Rt,
+    /// The broker.
+    pub address: SocketAddr,
+    /// Where to write things down.
+    pub recorder: Recorder,
+    /// What it draws.
+    pub draw: Draw,
+    /// Whether it should come to an end.
+    pub stop: watch::Receiver<bool>,
+}
+
+impl Worker {
+    fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    async fn pause(&mut self, millis: std::ops::RangeInclusive<u64>) {
+        let millis = self.draw.within(millis);
+        self.rt.sleep(Duration::from_millis(millis)).await;
+    }
+
+    /// Draws a record and writes it down as begun.
+    fn begin(&mut self, id: RecordId, place: &TopicPartition, batch: u64, is_idempotent: bool) -> Vec<u8> {
+        let length = usize::try_from(self.draw.within(0..=300)).expect("a small length");
+        let value: Vec<u8> = (0..length).map(|_| self.draw.number().to_le_bytes()[0]).collect();
+        let (place, outcome) = (place.clone(), Outcome::Open);
+        let write = Write { place, value: value.clone(), batch, is_idempotent, outcome };
+        self.recorder.lock().writes.insert(id, write);
+        value
+    }
+}
+
+/// An idempotent producer: sends without waiting, every record exactly once.
+pub async fn idempotent(mut worker: Worker, writer: u32, places: Vec<TopicPartition>) {
+    let client = connect(&worker.rt, worker.address).await;
+    let config = ProducerConfig {
+        linger: Duration::from_millis(worker.draw.within(0..=10)),
+        batch_bytes: 2_000,
+        delivery_timeout: Duration::from_secs(24 * 3600),
+        ..ProducerConfig::default()
+    };
+    let producer = Producer::new(&client, config);
+    let mut number = 0;
+    while !worker.is_stopped() {
+        for _ in 0..worker.draw.within(1..=6) {
+            let place = worker.draw.pick(&places).clone();
+            let id = RecordId { writer, number };
+            number += 1;
+            let value = worker.begin(id, &place, number, true);
+            let key = id.to_string().into_bytes();
+            let record = NewRecord {
+                partition: Some(place.partition),
+                key: Some(&key),
+                value: Some(&value),
+                ..NewRecord::default()
+            };
+            match producer.send(&place.topic, record).await {
+                Ok(delivery) => {
+                    let recorder = worker.recorder.clone();
+                    worker.rt.spawn("delivery", async move {
+                        recorder.settle(
+                            id,
+                            match delivery.await {
+                                Ok(written) => Outcome::Acknowledged(written.offset),
+                                Err(error) => Outcome::Unknown(error.to_string()),
+                            },
+                        );
+                    });
+                }
+                Err(error) => worker.recorder.settle(id, Outcome::Unsent(error.to_string())),
+            }
+        }
+        worker.pause(0..=40).await;
+    }
+    producer.flush().await;
+}
+
+/// A producer without idempotence: one batch after the other, again until it is acknowledged.
+pub async fn plain(mut worker: Worker, writer: u32, places: Vec<TopicPartition>) {
+    let mut connection = None;
+    let (mut number, mut batch) = (0, 0);
+    while !worker.is_stopped() {
+        let place = worker.draw.pick(&places).clone();
+        batch += 1;
+        let mut records = Vec::new();
+        for _ in 0..worker.draw.within(1..=4) {
+            let id = RecordId { writer, number };
+            number += 1;
+            let value = worker.begin(id, &place, batch, false);
+            records.push((id, value));
+        }
+        let base = write_until_acknowledged(&mut worker, &mut connection, &place, &records).await;
+        for (index, (id, _)) in (0..).zip(&records) {
+            worker.recorder.settle(*id, Outcome::Acknowledged(Some(base.plus(index))));
+        }
+        worker.pause(0..=40).await;
+    }
+}
+
+async fn write_until_acknowledged(
+    worker: &mut Worker,
+    connection: &mut Option<Raw>,
+    place: &TopicPartition,
+    records: &[(RecordId, Vec<u8>)],
+) -> Offset {
+    let records: Vec<_> =
+        records.iter().map(|(id, value)| (id.to_string().into_bytes(), value.clone())).collect();
+    loop {
+        let mut open = match connection.take() {
+            Some(open) => open,
+            None => match Raw::connect(&worker.rt, worker.address).await {
+                Ok(open) => open,
+                Err(_) => {
+                    worker.pause(50..=200).await;
+                    continue;
+                }
+            },
+        };
+        let attempt = async {
+            open.send(&raw::produce(0, place, &records)).await.ok()?;
+            raw::produced(&open.receive().await?)
+        };
+        // Without an answer the connection is given up: a late one must not be taken for the next.
+        let Ok(Some((_, code, base))) = worker.rt.timeout(ANSWER_PATIENCE, attempt).await else { continue };
+        *connection = Some(open);
+        match ErrorCode::from_code(code) {
+            ErrorCode::None => return Offset(base),
+            code if code.is_retriable() => worker.pause(20..=100).await,
+            code => panic!("{place} refuses a plain batch: {code}"),
+        }
+    }
+}
+
+/// A member of the group: reads, and commits by hand now and then and whenever it must let go.
+pub async fn member(mut worker: Worker, topics: Vec<TopicName>) {
+    let client = connect(&worker.rt, worker.address).await;
+    let config = ConsumerConfig { reset: Reset::Earliest, poll_records: 50, ..ConsumerConfig::default() };
+    let group = GroupConfig {
+        session_timeout: SESSION_TIMEOUT,
+        rebalance_timeout: Duration::from_secs(10),
+        heartbeat_interval: HEARTBEAT_INTERVAL,
+        auto_commit: None,
+        ..GroupConfig::new(GROUP)
+    };
+    let mut consumer = Consumer::in_group(&client, config, group, topics);
+    let mut dirty = BTreeMap::new();
+    while !worker.is_stopped() {
+        match consumer.poll(Duration::from_millis(200)).await {
+            Ok(Event::Records(records)) => {
+                note_reads(&worker.recorder, records, &mut dirty);
+                if worker.draw.one_in(4) {
+                    commit(&worker.recorder, &mut consumer, &mut dirty).await;
+                }
+            }
+            Ok(Event::Revoked(_) | Event::Idle) => commit(&worker.recorder, &mut consumer, &mut dirty).await,
+            Ok(Event::Assigned(_) | Event::Lost(_)) => dirty.clear(),
+            Err(error) if error.is_retriable() => worker.pause(50..=200).await,
+            Err(error) => panic!("a member of the group cannot go on: {error}"),
+        }
+    }
+    commit(&worker.recorder, &mut consumer, &mut dirty).await;
+    // It has nothing more to lose.
+    let _ = consumer.close().await;
+}
+
+fn note_reads(
+    recorder: &Recorder,
+    records: Vec<client::Record>,
+    dirty: &mut BTreeMap<TopicPartition, Offset>,
+) {
+    let mut history = recorder.lock();
+    for record in records {
+        let place = TopicPartition { topic: record.topic, partition: record.partition };
+        dirty.insert(place.clone(), record.offset.next());
+        let key = record.key.map(|key| key.to_vec()).unwrap_or_default();
+        history.reads.push(Read { place, offset: record.offset, key });
+    }
+}
+
+async fn commit(recorder: &Recorder, consumer: &mut Consumer, dirty: &mut BTreeMap<TopicPartition, Offset>) {
+    if dirty.is_empty() {
+        return;
+    }
+    let attempts = recorder.begin_commit(dirty);
+    if consumer.commit().await.is_ok() {
+        recorder.committed(&attempts);
+        dirty.clear();
+    }
+}
+
+/// Creates topics under ever new names, and deletes every other one again.
+pub async fn churn(mut worker: Worker) {
+    let client = connect(&worker.rt, worker.address).await;
+    let admin = Admin::new(&client);
+    for number in 0.. {
+        if worker.is_stopped() {
+            return;
+        }
+        let name = TopicName::parse(&format!("churn-{number}")).expect("a topic's name");
+        worker.recorder.lock().topics.insert(name.clone(), TopicLife::default());
+        let topic = NewTopic {
+            name: name.clone(),
+            partitions: Some(2),
+            replication_factor: Some(1),
+            configs: BTreeMap::new(),
+        };
+        let created = admin.create_topic(&topic).await;
+        // That it exists is what a second attempt hears when only the first one's answer got lost.
+        let is_created = created
+            .as_ref()
+            .map_or_else(|error| error.code() == Some(ErrorCode::TopicAlreadyExists), |_| true);
+        assert!(is_created, "{name} cannot be created: {created:?}");
+        note(&worker.recorder, &name, |life| life.is_created = true);
+        worker.pause(0..=300).await;
+        if worker.draw.one_in(2) {
+            note(&worker.recorder, &name, |life| life.deletion_asked = true);
+            delete(&worker, &admin, &name).await;
+            note(&worker.recorder, &name, |life| life.is_deleted = true);
+        }
+        worker.pause(0..=500).await;
+    }
+}
+
+async fn delete(worker: &Worker, admin: &Admin, name: &TopicName) {
+    loop {
+        match admin.delete_topic(name).await {
+            Ok(()) => return,
+            Err(error) if error.code() == Some(ErrorCode::UnknownTopicOrPartition) => return,
+            Err(error) if error.is_retriable() => worker.rt.sleep(Duration::from_millis(100)).await,
+            Err(error) => panic!("{name} cannot be deleted: {error}"),
+        }
+    }
+}
+
+fn note(recorder: &Recorder, name: &TopicName, change: impl FnOnce(&mut TopicLife)) {
+    change(recorder.lock().topics.entry(name.clone()).or_default());
+}

@@ -1,0 +1,100 @@
+//! A connection of which a test writes every byte.
+
+use std::net::SocketAddr;
+
+use bytes::{Bytes, BytesMut};
+use client::TopicPartition;
+use model::TimestampMs;
+use record::{BatchBuilder, BatchOptions};
+use rt::{Rt, Stream};
+use wire::produce::{PartitionProduceData, ProduceResponse, TopicProduceData};
+use wire::{ProduceRequest, Records, Request};
+
+/// The version produces are made in: the last that names topics.
+const PRODUCE_VERSION: i16 = 12;
+
+/// See the module.
+pub struct Raw {
+    stream: Stream,
+    buffer: BytesMut,
+}
+
+impl Raw {
+    /// Connects.
+    ///
+    /// # Errors
+    /// Nobody listens there.
+    pub async fn connect(rt: &Rt, address: SocketAddr) -> std::io::Result<Raw> {
+        let stream = rt.connect(&address.ip().to_string(), address.port()).await?;
+        Ok(Raw { stream, buffer: BytesMut::new() })
+    }
+
+    /// Sends bytes as they are.
+    ///
+    /// # Errors
+    /// The connection is closed.
+    pub async fn send(&self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    /// Says that nothing more comes from here.
+    pub fn shutdown(&self) {
+        // The other side may have closed already.
+        let _ = self.stream.shutdown();
+    }
+
+    /// The next answer without its length; `None` when the connection ends before or in it.
+    pub async fn receive(&mut self) -> Option<Bytes> {
+        const PREFIX: usize = size_of::<i32>();
+        loop {
+            if let Some(prefix) = self.buffer.first_chunk() {
+                let length = usize::try_from(i32::from_be_bytes(*prefix)).ok()?;
+                if PREFIX + length <= self.buffer.len() {
+                    let frame = self.buffer.split_to(PREFIX + length);
+                    return Some(frame.freeze().slice(PREFIX..));
+                }
+            }
+            if self.stream.read_buf(&mut self.buffer).await.ok()? == 0 {
+                return None;
+            }
+        }
+    }
+}
+
+/// The frame of a request.
+///
+/// # Panics
+/// The request cannot be written in that version.
+pub fn frame<'a, Q: Request<'a>>(correlation_id: i32, request: &Q, version: i16) -> Bytes {
+    let frame = wire::encode_request(correlation_id, Some("raw"), request, version);
+    frame.and_then(wire::Frame::into_bytes).expect("a request that its version can carry")
+}
+
+/// The frame of a produce of one batch without idempotence, acks=all.
+///
+/// # Panics
+/// There are no records.
+pub fn produce(correlation_id: i32, place: &TopicPartition, records: &[(Vec<u8>, Vec<u8>)]) -> Bytes {
+    let mut builder = BatchBuilder::new();
+    for (key, value) in records {
+        builder.push(Some(key), Some(value), &[], TimestampMs(1_700_000_000_000));
+    }
+    let batch = builder.build(BatchOptions::default()).expect("a batch of small records").to_vec();
+    let data = PartitionProduceData { index: place.partition.0, records: Records::Bytes(batch.into()) };
+    let topic = TopicProduceData {
+        name: place.topic.as_str().into(),
+        partition_data: vec![data],
+        ..TopicProduceData::default()
+    };
+    let request =
+        ProduceRequest { acks: -1, timeout_ms: 30_000, topic_data: vec![topic], ..ProduceRequest::default() };
+    frame(correlation_id, &request, PRODUCE_VERSION)
+}
+
+/// What a produce of one batch was answered with: correlation id, error code, base offset.
+pub fn produced(answer: &[u8]) -> Option<(i32, i16, i64)> {
+    let (correlation_id, answer) =
+        wire::decode_response::<ProduceResponse<'_>>(answer, PRODUCE_VERSION).ok()?;
+    let partition = answer.responses.first()?.partition_responses.first()?;
+    Some((correlation_id, partition.error_code, partition.base_offset))
+}

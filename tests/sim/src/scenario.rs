@@ -1,0 +1,328 @@
+//! One run: a load on a broker whose power goes again and again, and what is left of it at the end.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use client::{Admin, Client, Consumer, ConsumerConfig, Event, NewTopic, OffsetQuery, Start, TopicPartition};
+use model::{Offset, TopicName};
+use rt::Rt;
+use rt::channel::watch;
+use rt::sim::Sim;
+
+use crate::checker::{self, Anomaly};
+use crate::draw::Draw;
+use crate::history::{Found, Outcome, Recorder, Row};
+use crate::load::{self, GROUP, Worker};
+use crate::server::{Died, NODE, Server};
+
+/// What is wrong with the world beyond power cuts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// Nothing.
+    None,
+    /// The disk says that it synced, and did not.
+    SyncIsNoop,
+    /// Answers leave before the sync: `ottla.durability=memory`.
+    AnswersBeforeSync,
+}
+
+/// What is done to a broker.
+#[derive(Clone, Copy, Debug)]
+pub struct Scenario {
+    /// How often its power goes while clients are at it; once more at the end.
+    pub cuts: u32,
+    /// What else is wrong.
+    pub lie: Lie,
+}
+
+/// What came of it.
+pub struct Report {
+    /// What must not be.
+    pub anomalies: Vec<Anomaly>,
+    /// How often the power went, in start-ups too.
+    pub cuts: u32,
+    /// Records that were acknowledged.
+    pub acknowledged: usize,
+    /// Records the group was given.
+    pub read: usize,
+    /// The whole run.
+    pub trace_hash: u64,
+    /// The beginning of the run, line by line.
+    pub trace: Vec<u8>,
+}
+
+/// The topics of the load and their partitions.
+const TOPICS: [(&str, i32); 2] = [("orders", 3), ("rides", 2)];
+
+/// Longest time, simulated, for anything that must happen sooner or later.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Longest time, simulated, to read one partition back.
+const READ_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs `scenario` on the world of `seed`.
+///
+/// # Panics
+/// A client or the broker cannot go on although everything is there that it needs.
+pub fn run(seed: u64, scenario: Scenario) -> Report {
+    let sim = Sim::new(seed);
+    let recorder = Recorder::default();
+    let run = Run { sim: &sim, scenario, recorder: recorder.clone(), watcher: sim.node("watcher") };
+    let (found, cuts) = sim.run(run.drive(Draw::new(seed)));
+    let history = recorder.lock();
+    let is_acknowledged = |outcome: &Outcome| matches!(outcome, Outcome::Acknowledged(_));
+    Report {
+        anomalies: checker::check(&history, &found),
+        cuts,
+        acknowledged: history.writes.values().filter(|write| is_acknowledged(&write.outcome)).count(),
+        read: history.reads.len(),
+        trace_hash: sim.trace_hash(),
+        trace: sim.trace(),
+    }
+}
+
+struct Run<'a> {
+    sim: &'a Sim,
+    scenario: Scenario,
+    recorder: Recorder,
+    /// A node that only looks.
+    watcher: Rt,
+}
+
+impl Run<'_> {
+    async fn drive(self, mut draw: Draw) -> (Found, u32) {
+        let server = Server::new(self.sim, &[]);
+        server.start().await.expect("nobody cuts its power yet");
+        self.create_topics(&server.client(&self.watcher).await).await;
+        self.lie();
+        let (stop_writing, writing) = watch::channel(false);
+        let (stop_reading, reading) = watch::channel(false);
+        let writers = self.start_writers(&server, &mut draw, &writing);
+        let readers = self.start_readers(&server, &mut draw, &reading);
+        let mut cuts = 0;
+        for _ in 0..self.scenario.cuts {
+            self.cut(&mut draw).await;
+            cuts += 1 + self.start_again(&server, &mut draw).await;
+        }
+        self.watcher.sleep(Duration::from_millis(draw.within(500..=1_500))).await;
+        stop_writing.send_replace(true);
+        self.come_to_an_end("the writers end", writers).await;
+        if self.scenario.lie == Lie::None {
+            self.in_time("the group reads everything", self.everything_read()).await;
+        }
+        stop_reading.send_replace(true);
+        self.come_to_an_end("the readers end", readers).await;
+        self.sim.power_cut(NODE);
+        cuts += 1 + self.start_again(&server, &mut draw).await;
+        let client = server.client(&self.watcher).await;
+        (self.in_time("everything is read back", self.read_back(&client)).await, cuts)
+    }
+
+    async fn create_topics(&self, client: &Client) {
+        let admin = Admin::new(client);
+        let mut configs = BTreeMap::from([("internal.segment.bytes".to_owned(), "20000".to_owned())]);
+        if self.scenario.lie == Lie::AnswersBeforeSync {
+            configs.insert("ottla.durability".to_owned(), "memory".to_owned());
+        }
+        for (name, partitions) in TOPICS {
+            let (partitions, replication_factor) = (Some(partitions), Some(1));
+            let topic =
+                NewTopic { name: topic(name), partitions, replication_factor, configs: configs.clone() };
+            admin.create_topic(&topic).await.expect("a new topic");
+        }
+    }
+
+    fn worker(
+        &self,
+        name: &str,
+        server: &Server<'_>,
+        draw: &mut Draw,
+        stop: &watch::Receiver<bool>,
+    ) -> Worker {
+        Worker {
+            rt: self.sim.node(name),
+            address: server.address(),
+            recorder: self.recorder.clone(),
+            draw: draw.split(),
+            stop: stop.clone(),
+        }
+    }
+
+    fn start_writers(
+        &self,
+        server: &Server<'_>,
+        draw: &mut Draw,
+        stop: &watch::Receiver<bool>,
+    ) -> Vec<rt::Task> {
+        let mut tasks = Vec::new();
+        for writer in 0..5 {
+            let worker = self.worker(&format!("writer-{writer}"), server, draw, stop);
+            let rt = worker.rt.clone();
+            tasks.push(if writer < 3 {
+                rt.spawn("writer", load::idempotent(worker, writer, places()))
+            } else {
+                rt.spawn("writer", load::plain(worker, writer, places()))
+            });
+        }
+        let worker = self.worker("admin", server, draw, stop);
+        tasks.push(worker.rt.clone().spawn("churn", load::churn(worker)));
+        tasks
+    }
+
+    fn start_readers(
+        &self,
+        server: &Server<'_>,
+        draw: &mut Draw,
+        stop: &watch::Receiver<bool>,
+    ) -> Vec<rt::Task> {
+        let topics: Vec<_> = TOPICS.iter().map(|(name, _)| topic(name)).collect();
+        let start = |name: &str| {
+            let worker = self.worker(name, server, draw, stop);
+            worker.rt.clone().spawn("member", load::member(worker, topics.clone()))
+        };
+        ["reader-0", "reader-1"].map(start).into()
+    }
+
+    /// Lets the power go, at a time or before a disk call, and waits until it has.
+    async fn cut(&self, draw: &mut Draw) {
+        if draw.one_in(3) {
+            self.watcher.sleep(Duration::from_millis(draw.within(0..=1_500))).await;
+            self.sim.power_cut(NODE);
+        } else {
+            self.sim.power_cut_after_disk_ops(NODE, draw.within(1..=400));
+            self.in_time("the load makes disk calls", self.sim.death(NODE)).await;
+        }
+    }
+
+    /// Has the disk lie, where that is the scenario.
+    fn lie(&self) {
+        self.sim.disk(NODE).sync_is_noop(self.scenario.lie == Lie::SyncIsNoop);
+    }
+
+    /// Starts the broker until it serves; its power may go meanwhile. How often it did.
+    async fn start_again(&self, server: &Server<'_>, draw: &mut Draw) -> u32 {
+        let mut cuts = 0;
+        loop {
+            self.watcher.sleep(Duration::from_millis(draw.within(0..=500))).await;
+            drop(self.sim.node(NODE));
+            // A broker that finds its own identity damaged refuses to start: it must lie about records only.
+            self.sim.disk(NODE).sync_is_noop(false);
+            let is_cut = cuts < 3 && draw.one_in(3);
+            if is_cut {
+                self.sim.power_cut_after_disk_ops(NODE, draw.within(1..=80));
+            }
+            match self.in_time("the broker starts", server.start()).await {
+                Ok(()) => {
+                    self.lie();
+                    return cuts;
+                }
+                Err(Died) => cuts += 1,
+            }
+        }
+    }
+
+    /// Waits for what must happen.
+    async fn in_time<T>(&self, what: &str, happens: impl Future<Output = T>) -> T {
+        match self.watcher.timeout(PATIENCE, happens).await {
+            Ok(happened) => happened,
+            Err(_) => panic!("within {} s this did not come about: {what}", PATIENCE.as_secs()),
+        }
+    }
+
+    /// Waits until clients that were told to stop have stopped. Under a lie they may wait for what never comes again.
+    async fn come_to_an_end(&self, what: &str, tasks: Vec<rt::Task>) {
+        match self.scenario.lie {
+            Lie::None => self.in_time(what, self.all_done(&tasks)).await,
+            Lie::SyncIsNoop | Lie::AnswersBeforeSync => {
+                let _ = self.watcher.timeout(READ_PATIENCE, self.all_done(&tasks)).await;
+            }
+        }
+        tasks.iter().for_each(rt::Task::abort);
+    }
+
+    /// Waits until these tasks are done and every record has an outcome.
+    async fn all_done(&self, tasks: &[rt::Task]) {
+        let is_open = || {
+            let history = self.recorder.lock();
+            history.writes.values().any(|write| write.outcome == Outcome::Open)
+        };
+        while tasks.iter().any(|task| !task.is_finished()) || is_open() {
+            self.watcher.sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits until the group was given every record whose offset is known.
+    async fn everything_read(&self) {
+        let is_behind = || {
+            let history = self.recorder.lock();
+            let read: std::collections::BTreeSet<_> =
+                history.reads.iter().map(|read| (&read.place, read.offset)).collect();
+            history.writes.values().any(|write| match write.outcome {
+                Outcome::Acknowledged(Some(offset)) => !read.contains(&(&write.place, offset)),
+                Outcome::Acknowledged(None) | Outcome::Open | Outcome::Unknown(_) | Outcome::Unsent(_) => {
+                    false
+                }
+            })
+        };
+        while is_behind() {
+            self.watcher.sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Everything there is. A partition that a lie damaged so much that the broker fenced it is lost as a whole.
+    async fn read_back(&self, client: &Client) -> Found {
+        let admin = Admin::new(client);
+        let mut logs = BTreeMap::new();
+        for place in places() {
+            let read = self.watcher.timeout(READ_PATIENCE, read_partition(client, &place)).await;
+            let rows = match (read, self.scenario.lie) {
+                (Ok(rows), _) => rows,
+                (Err(_), Lie::SyncIsNoop | Lie::AnswersBeforeSync) => Vec::new(),
+                (Err(_), Lie::None) => panic!("{place} cannot be read"),
+            };
+            logs.insert(place, rows);
+        }
+        let topics = admin.topics().await.expect("all topics").topics.keys().cloned().collect();
+        let committed = self.watcher.timeout(READ_PATIENCE, admin.committed(GROUP)).await;
+        let committed = match (committed, self.scenario.lie) {
+            (Ok(committed), _) => committed.expect("the group's offsets"),
+            (Err(_), Lie::SyncIsNoop | Lie::AnswersBeforeSync) => BTreeMap::new(),
+            (Err(_), Lie::None) => panic!("the group's offsets cannot be read"),
+        };
+        Found { logs, committed, topics }
+    }
+}
+
+/// Every record of a partition that is below its high watermark.
+async fn read_partition(client: &Client, place: &TopicPartition) -> Vec<Row> {
+    let query = BTreeMap::from([(place.clone(), OffsetQuery::Latest)]);
+    let ends = client.list_offsets(&query).await.expect("the end of a partition");
+    let end = ends.get(place).copied().flatten().unwrap_or(Offset::ZERO);
+    let starts = BTreeMap::from([(place.clone(), Start::Earliest)]);
+    let mut consumer = Consumer::assigned(client, ConsumerConfig::default(), &starts)
+        .await
+        .expect("a partition that is there");
+    let bytes = |part: Option<bytes::Bytes>| part.map(|bytes| bytes.to_vec()).unwrap_or_default();
+    let mut rows = Vec::new();
+    while consumer.positions().get(place).copied() < Some(end) {
+        if let Event::Records(records) = consumer.poll(Duration::from_secs(1)).await.expect("records") {
+            let row = |record: client::Record| (record.offset, bytes(record.key), bytes(record.value));
+            rows.extend(records.into_iter().map(row));
+        }
+    }
+    rows
+}
+
+fn topic(name: &str) -> TopicName {
+    TopicName::parse(name).expect("a topic's name")
+}
+
+/// Every partition of the load.
+fn places() -> Vec<TopicPartition> {
+    let of = |(name, partitions): &(&str, i32)| {
+        let name = topic(name);
+        (0..*partitions).map(move |index| TopicPartition::new(name.clone(), index))
+    };
+    TOPICS.iter().flat_map(of).collect()
+}

@@ -1,0 +1,9 @@
+//! What the whole broker must do whatever happens to it, in the simulator.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod groups;
+mod pipelining;
+mod power_cuts;
+mod support;
+mod traces;

@@ -1,0 +1,34 @@
+//! Power cuts under load: what was acknowledged is there, and a world that lies is found out.
+
+use sim_tests::checker::Anomaly;
+use sim_tests::scenario::{self, Lie, Scenario};
+use sim_tests::seeds::seeds;
+
+#[test]
+fn what_was_acknowledged_survives_power_cuts() {
+    let (mut cuts, mut acknowledged, mut read) = (0, 0, 0);
+    for seed in seeds(10) {
+        let report = scenario::run(seed, Scenario { cuts: 4, lie: Lie::None });
+        assert_eq!(report.anomalies, [], "seed {seed}");
+        cuts += report.cuts;
+        acknowledged += report.acknowledged;
+        read += report.read;
+    }
+    println!("{cuts} power cuts, {acknowledged} records acknowledged, {read} read by the group");
+}
+
+fn losses_under(lie: Lie) -> usize {
+    let is_loss = |anomaly: &&Anomaly| matches!(anomaly, Anomaly::LostWrite(..));
+    let report = scenario::run(1, Scenario { cuts: 0, lie });
+    report.anomalies.iter().filter(is_loss).count()
+}
+
+#[test]
+fn a_disk_that_does_not_sync_is_found_out() {
+    assert_ne!(losses_under(Lie::SyncIsNoop), 0);
+}
+
+#[test]
+fn answers_before_the_sync_are_found_out() {
+    assert_ne!(losses_under(Lie::AnswersBeforeSync), 0);
+}
