@@ -9,6 +9,7 @@
 //! Knows nothing of command lines and configuration files.
 
 mod admin;
+mod alterations;
 mod broker;
 mod call;
 mod checkpointer;

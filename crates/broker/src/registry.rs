@@ -67,8 +67,11 @@ handlers! {
     InitProducerId init_producer_id "handlers/22_init_producer_id.rs",
     OffsetForLeaderEpoch offset_for_leader_epoch "handlers/23_offset_for_leader_epoch.rs",
     DescribeConfigs describe_configs "handlers/32_describe_configs.rs",
+    AlterConfigs alter_configs "handlers/33_alter_configs.rs",
     CreatePartitions create_partitions "handlers/37_create_partitions.rs",
     DeleteGroups delete_groups "handlers/42_delete_groups.rs",
+    IncrementalAlterConfigs incremental_alter_configs "handlers/44_incremental_alter_configs.rs",
+    OffsetDelete offset_delete "handlers/47_offset_delete.rs",
     DescribeCluster describe_cluster "handlers/60_describe_cluster.rs",
 }
 
