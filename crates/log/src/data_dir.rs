@@ -214,8 +214,17 @@ impl DataDir {
 
     /// Takes a partition's folder out of the way of a new one of the same name; says where it is now.
     ///
-    /// Not synced: what the cluster's metadata does not know is deleted at the next start anyhow.
+    /// Its lines leave the checkpoints first, durably: they know partitions by name only, and a new log of the name
+    /// must not be measured by the old one's offsets. The rename itself is not synced: what the cluster's metadata
+    /// does not know is renamed again at the next start.
     pub fn rename_for_deletion(&self, name: &PartitionName, unique: Uuid) -> io::Result<PathBuf> {
+        for which in [Checkpoint::RecoveryPoint, Checkpoint::LogStart, Checkpoint::HighWatermark] {
+            // A damaged one is found at the next start, as ever; here it only must not name this partition.
+            let mut offsets = self.read_checkpoint(which).unwrap_or_default();
+            if offsets.remove(name).is_some() {
+                self.write_checkpoint(which, &offsets)?;
+            }
+        }
         let target = self.path.join(name.to_deleted_folder(unique));
         self.fs.rename(&self.partition_path(name), &target)?;
         Ok(target)

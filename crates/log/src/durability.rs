@@ -30,7 +30,8 @@ impl Log {
     ///
     /// What was appended and not written is not part of it: write first.
     pub fn take_sync(&mut self) -> Option<SyncJob> {
-        if self.in_flight.is_some() || self.fenced.is_some() || self.dirty.is_empty() {
+        let nothing = self.dirty.is_empty() && self.waiting_snapshots.is_empty();
+        if self.in_flight.is_some() || self.fenced.is_some() || nothing {
             return None;
         }
         let dirty = std::mem::take(&mut self.dirty);

@@ -148,6 +148,17 @@ impl LogReader {
     ///
     /// `from` between `up_to` and the log's end reads nothing; outside the log it is out of range.
     pub fn read(&self, from: Offset, up_to: Offset, limits: ReadLimits) -> Result<Read, ReadError> {
+        match self.read_segments(from, up_to, limits) {
+            // Retention may have removed the segment meanwhile: then the bounds say so.
+            Err(ReadError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.look(from, up_to)?;
+                Err(ReadError::Io(error))
+            }
+            read => read,
+        }
+    }
+
+    fn read_segments(&self, from: Offset, up_to: Offset, limits: ReadLimits) -> Result<Read, ReadError> {
         let mut from = from;
         loop {
             let (bounds, view) = self.look(from, up_to)?;

@@ -465,7 +465,32 @@ fn a_data_folder_knows_its_owner_and_how_it_was_left() {
     assert_eq!(ids, [(0, Some(TopicId(Uuid([3; 16])))), (1, Some(TopicId(Uuid([3; 16]))))]);
     dir.rename_for_deletion(&name(0), Uuid([5; 16])).expect("renames");
     assert_eq!(dir.partitions().expect("listed").len(), 1);
+    let left = Offsets::from([(name(1), Offset(0))]);
+    assert_eq!(dir.read_checkpoint(Checkpoint::LogStart).expect("reads"), left, "the name may be used again");
     assert_eq!(dir.remove_deleted().expect("removes"), 1);
     drop(dir);
     assert!(!open(1, None).expect("ours").was_clean(), "the mark holds once");
+}
+
+#[test]
+fn a_log_that_rests_after_its_syncs_still_gets_its_snapshot() {
+    let folder = Folder::new("late-rest");
+    let (mut log, _) = folder.open(Recovery::Clean);
+    append(&mut log, &["a"]);
+    sync(&mut log, &folder.fs);
+    drop(log);
+    // Recovery left nothing to sync, and no snapshot.
+    let (mut log, _) = folder.open(Recovery::From(Offset(1)));
+    sync(&mut log, &folder.fs);
+    for _ in 0..2 {
+        log.rest().expect("rests");
+        sync(&mut log, &folder.fs);
+        assert!(files(&folder).contains(&"00000000000000000001.snapshot".to_owned()));
+    }
+    assert!(log.take_sync().is_none());
+    append(&mut log, &["b"]);
+    log.write().expect("writes");
+    let job = log.take_sync().expect("something to sync");
+    assert!(matches!(log.close(), Err(LogError::SyncUnderWay)));
+    drop(job);
 }
