@@ -9,7 +9,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use log::{
     Checkpoint, DataDir, DataDirError, Log, LogConfig, LogError, MetaProperties, Offsets, OpenFiles,
@@ -27,6 +27,12 @@ pub struct Storage {
     fs: Fs,
     data: DataDir,
     files: Arc<OpenFiles>,
+    /// The checkpoints as they were at the start, without the partitions deleted since: they know names only, and a
+    /// new log must not be measured by the offsets of an old one of its name.
+    found: Mutex<Found>,
+}
+
+struct Found {
     recovery_points: Offsets,
     log_starts: Offsets,
 }
@@ -53,8 +59,10 @@ impl Storage {
         let data = DataDir::open(fs, path, Owner { node_id, cluster_id: None }, draw)?;
         Ok(Storage {
             fs: fs.clone(),
-            recovery_points: data.read_checkpoint(Checkpoint::RecoveryPoint)?,
-            log_starts: data.read_checkpoint(Checkpoint::LogStart)?,
+            found: Mutex::new(Found {
+                recovery_points: data.read_checkpoint(Checkpoint::RecoveryPoint)?,
+                log_starts: data.read_checkpoint(Checkpoint::LogStart)?,
+            }),
             data,
             files: Arc::new(OpenFiles::new(limits::OPEN_SEGMENTS_MAX)),
         })
@@ -85,12 +93,8 @@ impl Storage {
                     && topic.partition(folder.name.partition).is_some()
             });
             if !belongs && folder.name.topic.as_str() != METADATA_TOPIC {
-                let put_away = self.data.rename_for_deletion(&folder.name, draw())?;
-                tracing::warn!(
-                    "{} belongs to no topic: moved to {}",
-                    folder.path.display(),
-                    put_away.display()
-                );
+                self.put_away(&folder.name, draw())?;
+                tracing::warn!("{} belongs to no topic: moved out of the way", folder.path.display());
             }
         }
         Ok(())
@@ -103,16 +107,17 @@ impl Storage {
         id: TopicPartition,
         config: LogConfig,
     ) -> Result<Log, LogError> {
-        let recovery = if self.data.was_clean() {
-            Recovery::Clean
-        } else {
-            Recovery::From(self.recovery_points.get(name).copied().unwrap_or(Offset::ZERO))
+        let (recovery_point, log_start) = {
+            let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            let of = |offsets: &Offsets| offsets.get(name).copied().unwrap_or(Offset::ZERO);
+            (of(&found.recovery_points), of(&found.log_starts))
         };
+        let recovery = if self.data.was_clean() { Recovery::Clean } else { Recovery::From(recovery_point) };
         let options = OpenOptions {
             dir: self.data.partition_path(name),
             config,
             recovery,
-            start_offset: self.log_starts.get(name).copied().unwrap_or(Offset::ZERO),
+            start_offset: log_start,
             files: self.open_files(),
             topic_id: Some(TopicId(id.topic_id.0)),
         };
@@ -130,6 +135,11 @@ impl Storage {
 
     /// Moves a deleted partition's folder out of the way of a new one of the same name.
     pub fn put_away(&self, name: &PartitionName, unique: Uuid) -> io::Result<()> {
+        {
+            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.recovery_points.remove(name);
+            found.log_starts.remove(name);
+        }
         self.data.rename_for_deletion(name, unique).map(drop)
     }
 
