@@ -86,6 +86,8 @@ pub struct Lane {
     /// At most one per partition is under way, so this needs no bound of its own.
     synced: mpsc::UnboundedReceiver<(TopicPartition, Synced)>,
     synced_sender: mpsc::UnboundedSender<(TopicPartition, Synced)>,
+    /// Who waits for all logs, which are given back when no sync of theirs is under way any more.
+    releasing: Option<oneshot::Sender<Vec<(TopicPartition, Log)>>>,
 }
 
 impl Lane {
@@ -100,6 +102,7 @@ impl Lane {
             commands,
             synced,
             synced_sender,
+            releasing: None,
         };
         rt.spawn_on_lane(index, "log lane", lane.run());
         LaneSender(sender)
@@ -130,6 +133,18 @@ impl Lane {
                     next_expiry = self.rt.now() + EXPIRY_INTERVAL;
                 }
             }
+            self.release_when_settled();
+        }
+    }
+
+    /// How a sync ends decides whether its log may be called clean, so logs are given back only after theirs.
+    fn release_when_settled(&mut self) {
+        if self.releasing.is_none() || self.partitions.values().any(Leading::is_syncing) {
+            return;
+        }
+        if let Some(done) = self.releasing.take() {
+            let logs = self.partitions.drain().map(|(id, leading)| (id, leading.into_log())).collect();
+            drop(done.send(logs));
         }
     }
 
@@ -162,8 +177,7 @@ impl Lane {
             Command::ReleaseAll(done) => {
                 // What was gathered before this command is with the kernel before its log is closed.
                 self.write(std::mem::take(touched));
-                let logs = self.partitions.drain().map(|(id, leading)| (id, leading.into_log())).collect();
-                drop(done.send(logs));
+                self.releasing = Some(done);
             }
             Command::Reconfigure(partition, contract, config) => {
                 if let Some(leading) = self.partitions.get_mut(&partition) {

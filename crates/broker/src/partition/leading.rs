@@ -164,6 +164,11 @@ impl Leading {
         self.write()
     }
 
+    /// Whether a sync has not come back yet.
+    pub fn is_syncing(&self) -> bool {
+        self.sync_under_way
+    }
+
     /// Syncs are needed for the contract, and, whatever the contract, to keep the unsynced bytes bounded (D1).
     fn next_sync(&mut self) -> Option<SyncJob> {
         let may_rest = self.leader.contract() == Contract::Memory

@@ -38,6 +38,7 @@ pub struct Opener {
     broker: BrokerId,
     storage: Arc<Storage>,
     lanes: Vec<LaneSender>,
+    commit: GroupCommit,
     producer_expiration_ms: u64,
 }
 
@@ -51,7 +52,7 @@ impl Opener {
         producer_expiration_ms: u64,
     ) -> Opener {
         let lanes = (0..rt.lanes()).map(|lane| Lane::start(rt, lane, commit.clone())).collect();
-        Opener { rt: rt.clone(), broker, storage, lanes, producer_expiration_ms }
+        Opener { rt: rt.clone(), broker, storage, lanes, commit: commit.clone(), producer_expiration_ms }
     }
 
     /// Opens a partition's log, recovering it if need be, and gives it to its lane.
@@ -122,7 +123,19 @@ impl Opener {
                 logs.extend(released.await.unwrap_or_default());
             }
         }
-        self.rt.blocking(move || close_logs(logs)).await
+        let (ids, logs): (Vec<TopicPartition>, Vec<Log>) = logs.into_iter().unzip();
+        let mut all_closed = true;
+        for (id, ended) in ids.into_iter().zip(log::close_all(&self.rt, &self.commit, logs).await) {
+            if let Err(error) = ended {
+                tracing::error!(
+                    "partition {} of topic {} was not closed cleanly: {error}",
+                    id.partition,
+                    id.topic_id
+                );
+                all_closed = false;
+            }
+        }
+        all_closed
     }
 
     fn lane_of(&self, id: TopicPartition) -> &LaneSender {
@@ -155,19 +168,4 @@ fn contract(config: &TopicConfig) -> Contract {
         Durability::Disk => Contract::Disk,
         Durability::Memory => Contract::Memory,
     }
-}
-
-fn close_logs(logs: Vec<(TopicPartition, Log)>) -> bool {
-    let mut all_closed = true;
-    for (id, log) in logs {
-        if let Err(error) = log.close() {
-            tracing::error!(
-                "partition {} of topic {} was not closed cleanly: {error}",
-                id.partition,
-                id.topic_id
-            );
-            all_closed = false;
-        }
-    }
-    all_closed
 }
