@@ -1,6 +1,8 @@
-//! The house rules that a machine can check: dependencies go one way, files say what they are and stay small, tests can fail.
+//! The house rules that a machine can check: dependencies go one way, files say what they are and stay small, tests can fail,
+//! documents name what is there.
 
 mod crates;
+mod paths;
 mod sources;
 
 use std::fs;
@@ -15,6 +17,7 @@ use crate::workspace::Workspace;
 pub fn step(workspace: &Workspace) -> Result<Outcome> {
     let mut faults = crates::faults(workspace)?;
     faults.extend(sources::faults(workspace)?);
+    faults.extend(paths::faults(workspace)?);
     if faults.is_empty() {
         Ok(Outcome::Ran(Tally::ONE))
     } else {
