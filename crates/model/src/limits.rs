@@ -68,3 +68,15 @@ pub const PRODUCER_BATCHES_REMEMBERED: usize = 5;
 
 /// Events that may queue before one coordinator.
 pub const COORDINATOR_QUEUE_MAX: usize = 4096;
+
+/// Connections one server holds at a time; the others wait in the kernel. An idle one costs about 3 KiB.
+pub const CONNECTIONS_MAX: u32 = 100_000;
+
+/// How long a half-sent request may make no progress, ms: until then it holds memory of the pool.
+pub const REQUEST_STALL_MS: u64 = 60_000;
+
+/// Updates of the metadata that may wait for its one task; more wait in their callers.
+pub const METADATA_UPDATES_MAX: usize = 1024;
+
+/// Committed metadata entries that may wait for the broker to act on them; no update is taken meanwhile.
+pub const METADATA_COMMITTED_MAX: usize = 1024;

@@ -45,10 +45,10 @@ impl Default for Limits {
             pool_bytes: limits::REQUEST_POOL_BYTES,
             pipelined_max: limits::PIPELINED_PRODUCES_MAX,
             pipelined_bytes_max: limits::PIPELINED_PRODUCE_BYTES_MAX,
-            connections_max: 100_000,
+            connections_max: limits::CONNECTIONS_MAX,
             // Kafka's connections.max.idle.ms.
             idle: Duration::from_secs(600),
-            stall: Duration::from_secs(60),
+            stall: Duration::from_millis(limits::REQUEST_STALL_MS),
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use meta::{Change, Image, Index, MetadataRecord};
-use model::BrokerId;
+use model::{BrokerId, limits};
 use rt::Rt;
 use rt::channel::{mpsc, oneshot, watch};
 
@@ -13,12 +13,6 @@ use crate::error::{OpenError, QuorumError, UpdateError};
 use crate::leader::{Health, Leader, Message, Request};
 use crate::open::{QuorumOptions, open};
 use crate::vote::Term;
-
-/// Updates that may wait for the one task; more wait in their callers.
-const UPDATES_MAX: usize = 1024;
-
-/// Committed entries that may wait for the broker to act on them; the leader takes no updates meanwhile.
-const COMMITTED_MAX: usize = 1024;
 
 /// The metadata log.
 #[derive(Clone)]
@@ -70,8 +64,8 @@ impl Quorum {
         let opening = options.clone();
         let found = rt.blocking(move || open(&fs, &opening, now_ms)).await?;
         let image = Arc::new(found.image.clone());
-        let (messages, requests) = mpsc::channel(UPDATES_MAX);
-        let (committed_to, committed) = mpsc::channel(COMMITTED_MAX);
+        let (messages, requests) = mpsc::channel(limits::METADATA_UPDATES_MAX);
+        let (committed_to, committed) = mpsc::channel(limits::METADATA_COMMITTED_MAX);
         let (images_to, images) = watch::channel(Arc::clone(&image));
         let (health_to, health) = watch::channel(Health::Serving);
         let term = found.term;
