@@ -23,7 +23,7 @@ use rt::Rt;
 use rt::channel::watch;
 
 use crate::admin::draw_uuid;
-use crate::checkpointer;
+use crate::checkpointer::{self, Checkpointer};
 use crate::coordinator::Coordinators;
 use crate::fetch_sessions::FetchSessions;
 use crate::node::Node;
@@ -131,6 +131,7 @@ impl Broker {
             coordinators: Coordinators::new(rt.clone(), group_config(&config)),
             fetch_sessions: FetchSessions::new(config.fetch_sessions_max),
             producer_ids: ProducerIds::default(),
+            checkpointer: Checkpointer::new(rt, Arc::clone(&storage)),
             stopping: watch::channel(false).0,
             config,
             settings,
@@ -141,7 +142,7 @@ impl Broker {
         opener.remove_put_away_after(PUT_AWAY_DELAY);
         reconciler.open_all(&image).await;
         rt.spawn("reconciler", reconciler.run(committed));
-        rt.spawn("checkpoints", checkpointer::run(rt.clone(), Arc::clone(&node), Arc::clone(&storage)));
+        rt.spawn("checkpoints", checkpointer::run(Arc::clone(&node)));
         let server = Server::start(rt, bound, limits(&node.config), BrokerService::new(Arc::clone(&node)));
         Ok(Broker { node, server, opener, storage, addresses })
     }
@@ -173,18 +174,17 @@ impl Broker {
     pub async fn stop(self) {
         self.node.stopping.send_replace(true);
         self.server.stop(STOP_PATIENCE).await;
-        let positions = checkpointer::positions(&self.node);
         let mut is_clean = self.opener.close_all().await;
         if let Err(error) = self.node.quorum.close().await {
             tracing::error!("the metadata log was not closed cleanly: {error}");
             is_clean = false;
         }
-        let storage = self.storage;
-        let left = self.node.rt.blocking(move || {
-            storage.write_checkpoints(&positions)?;
-            if is_clean { storage.close_clean() } else { Ok(()) }
-        });
-        if let Err(error) = left.await {
+        let mut left = self.node.checkpointer.write(&self.node.partitions).await;
+        if left.is_ok() && is_clean {
+            let storage = self.storage;
+            left = self.node.rt.blocking(move || storage.close_clean()).await;
+        }
+        if let Err(error) = left {
             tracing::error!(
                 "the data folder was not left clean: {error}; the next start will check the logs"
             );

@@ -15,6 +15,7 @@ use quorum::{Quorum, UpdateError};
 use rt::Rt;
 use rt::channel::watch;
 
+use crate::checkpointer::Checkpointer;
 use crate::coordinator::{CoordinatorError, Coordinators};
 use crate::error::PartitionError;
 use crate::fetch_sessions::FetchSessions;
@@ -36,6 +37,7 @@ pub struct Node {
     pub(crate) coordinators: Coordinators,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) checkpointer: Checkpointer,
     /// Set once the broker stops: whoever waits for something to happen gives up.
     pub(crate) stopping: watch::Sender<bool>,
 }
@@ -79,6 +81,11 @@ impl Node {
     /// The fetch sessions of this broker.
     pub fn fetch_sessions(&self) -> &FetchSessions {
         &self.fetch_sessions
+    }
+
+    /// Writes down where every log starts; whoever says that records are gone does this first.
+    pub async fn write_log_starts(&self) -> std::io::Result<()> {
+        self.checkpointer.write_log_starts(&self.partitions).await
     }
 
     /// The layers of configuration below a topic's own settings.

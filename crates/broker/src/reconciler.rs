@@ -103,6 +103,8 @@ impl Reconciler {
     }
 
     async fn delete(&self, topic: &Topic) {
+        // A checkpoint gathered before would bring back the lines that go with the folders.
+        let no_checkpoint = self.node.checkpointer.pause().await;
         let mut delay = Duration::ZERO;
         for (index, _) in topic.partitions() {
             let id = TopicPartition { topic_id: topic.id, partition: index };
@@ -113,6 +115,7 @@ impl Reconciler {
             delay = delay.max(Duration::from_millis(partition.config().file_delete_delay_ms));
             self.opener.delete(&partition).await;
         }
+        drop(no_checkpoint);
         self.opener.remove_put_away_after(delay);
         self.node.coordinators.topic_deleted(&topic.name, topic.id).await;
     }

@@ -64,6 +64,7 @@ handlers! {
     ListGroups list_groups "handlers/16_list_groups.rs",
     CreateTopics create_topics "handlers/19_create_topics.rs",
     DeleteTopics delete_topics "handlers/20_delete_topics.rs",
+    DeleteRecords delete_records "handlers/21_delete_records.rs",
     InitProducerId init_producer_id "handlers/22_init_producer_id.rs",
     OffsetForLeaderEpoch offset_for_leader_epoch "handlers/23_offset_for_leader_epoch.rs",
     DescribeConfigs describe_configs "handlers/32_describe_configs.rs",

@@ -9,7 +9,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use log::{
     Checkpoint, DataDir, DataDirError, Log, LogConfig, LogError, MetaProperties, Offsets, OpenFiles,
@@ -28,7 +28,8 @@ pub struct Storage {
     data: DataDir,
     files: Arc<OpenFiles>,
     /// The checkpoints as they were at the start, without the partitions deleted since: they know names only, and a
-    /// new log must not be measured by the offsets of an old one of its name.
+    /// new log must not be measured by the offsets of an old one of its name. Of a log that could not be opened they
+    /// are all that is known, so they are written again.
     found: Mutex<Found>,
 }
 
@@ -83,6 +84,10 @@ impl Storage {
         Arc::clone(&self.files)
     }
 
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Moves folders that the image does not know out of the way (S2); they are removed later.
     pub fn put_away_unknown(&self, image: &Image, mut draw: impl FnMut() -> Uuid) -> io::Result<()> {
         for folder in self.data.partitions()? {
@@ -108,7 +113,7 @@ impl Storage {
         config: LogConfig,
     ) -> Result<Log, LogError> {
         let (recovery_point, log_start) = {
-            let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = self.found();
             let of = |offsets: &Offsets| offsets.get(name).copied().unwrap_or(Offset::ZERO);
             (of(&found.recovery_points), of(&found.log_starts))
         };
@@ -136,7 +141,7 @@ impl Storage {
     /// Moves a deleted partition's folder out of the way of a new one of the same name.
     pub fn put_away(&self, name: &PartitionName, unique: Uuid) -> io::Result<()> {
         {
-            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut found = self.found();
             found.recovery_points.remove(name);
             found.log_starts.remove(name);
         }
@@ -148,11 +153,20 @@ impl Storage {
         self.data.remove_deleted()
     }
 
-    /// Writes down how far everything is.
+    /// Writes down how far everything is; a log that could not be opened is as far as it was.
     pub fn write_checkpoints(&self, positions: &Positions) -> io::Result<()> {
-        self.data.write_checkpoint(Checkpoint::RecoveryPoint, &positions.recovery_points)?;
-        self.data.write_checkpoint(Checkpoint::LogStart, &positions.log_starts)?;
+        let mut recovery_points = self.found().recovery_points.clone();
+        recovery_points.extend(positions.recovery_points.clone());
+        self.data.write_checkpoint(Checkpoint::RecoveryPoint, &recovery_points)?;
+        self.write_log_starts(&positions.log_starts)?;
         self.data.write_checkpoint(Checkpoint::HighWatermark, &positions.high_watermarks)
+    }
+
+    /// Writes down where logs start.
+    pub fn write_log_starts(&self, log_starts: &Offsets) -> io::Result<()> {
+        let mut all = self.found().log_starts.clone();
+        all.extend(log_starts.clone());
+        self.data.write_checkpoint(Checkpoint::LogStart, &all)
     }
 
     /// Leaves the mark that lets the next start trust every log (S3).

@@ -2,6 +2,7 @@
 //!
 //! - H1 The high watermark seen here never moves back, and every record below it is readable.
 //! - H2 Whoever registers before looking is woken by every later advance: no advance falls between.
+//! - H3 The start of a log is promised, written down, and only then moved: no crash brings deleted records back.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -59,6 +60,7 @@ pub struct Partition {
     config: RwLock<Arc<TopicConfig>>,
     high_watermark: AtomicI64,
     durable_end: AtomicI64,
+    promised_start: AtomicI64,
     closed: AtomicBool,
     waiting: Mutex<Vec<(u64, Arc<Notify>)>>,
     next_waiter: AtomicU64,
@@ -83,6 +85,7 @@ impl Partition {
             config: RwLock::new(config),
             high_watermark: AtomicI64::new(0),
             durable_end: AtomicI64::new(0),
+            promised_start: AtomicI64::new(0),
             closed: AtomicBool::new(false),
             waiting: Mutex::default(),
             next_waiter: AtomicU64::new(0),
@@ -97,6 +100,35 @@ impl Partition {
     /// Everything below is on the disk.
     pub fn durable_end(&self) -> Offset {
         Offset(self.durable_end.load(Ordering::Acquire))
+    }
+
+    /// Where the next process is to let the log start: where it does, or where it is about to (H3).
+    pub fn start_to_keep(&self) -> Offset {
+        self.reader.log_start().max(Offset(self.promised_start.load(Ordering::Acquire)))
+    }
+
+    /// First step of deleting the records below `to`, which is at most the high watermark: makes sure that the
+    /// disk has what lies below, so that the log does not end before it starts after a crash, and promises the new
+    /// start to the checkpoint. Then the checkpoint is written, then comes [`Partition::advance_start`] (H3).
+    pub async fn promise_start(&self, to: Offset) -> Result<(), PartitionError> {
+        let (reply, synced) = oneshot::channel();
+        self.ask(Command::SyncTo { partition: self.id, to, reply }, synced).await??;
+        self.promised_start.fetch_max(to.0, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Moves the log's start to what was promised and written down, and removes the segments below; yields where
+    /// the log starts now.
+    pub async fn advance_start(&self, to: Offset) -> Result<Offset, PartitionError> {
+        let (reply, advanced) = oneshot::channel();
+        self.ask(Command::AdvanceStart { partition: self.id, to, reply }, advanced).await?
+    }
+
+    /// Puts a question to the lane; a lane that gave the partition up does not answer.
+    async fn ask<T>(&self, command: Command, answer: oneshot::Receiver<T>) -> Result<T, PartitionError> {
+        let closed = || PartitionError::Closed(self.topic.clone());
+        self.lane.send(command).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())
     }
 
     /// The settings of its topic as they are now.

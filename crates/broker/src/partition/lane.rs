@@ -8,12 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use log::{GroupCommit, Log, SyncJob, Synced};
-use model::{TimestampMs, TopicPartition, limits};
+use model::{Offset, TimestampMs, TopicPartition, limits};
 use record::CheckedBatch;
 use replica::{Acks, Contract, Leader};
 use rt::Rt;
 use rt::channel::{mpsc, oneshot};
 use rustc_hash::FxHashMap;
+
+use crate::error::PartitionError;
 
 use super::handle::{AppendReply, Partition};
 use super::leading::{Append, Leading};
@@ -46,6 +48,24 @@ pub enum Command {
         acks: Option<Acks>,
         /// Who hears.
         reply: oneshot::Sender<AppendReply>,
+    },
+    /// Sync until everything below `to` is on the disk.
+    SyncTo {
+        /// Where.
+        partition: TopicPartition,
+        /// At most the log's end.
+        to: Offset,
+        /// Who hears.
+        reply: oneshot::Sender<Result<(), PartitionError>>,
+    },
+    /// Let the log start at `to`, and remove the segments below.
+    AdvanceStart {
+        /// Where.
+        partition: TopicPartition,
+        /// At most the high watermark.
+        to: Offset,
+        /// Who hears where the log starts now.
+        reply: oneshot::Sender<Result<Offset, PartitionError>>,
     },
     /// Take up a partition; done when the reply comes.
     Adopt(Box<NewPartition>, oneshot::Sender<()>),
@@ -163,6 +183,17 @@ impl Lane {
                 leading.append(Append { batch, acks, reply }, now);
                 if touched.last() != Some(&partition) {
                     touched.push(partition);
+                }
+            }
+            Command::SyncTo { partition, to, reply } => {
+                let job = self.partitions.get_mut(&partition).and_then(|leading| leading.sync_to(to, reply));
+                if let Some(job) = job {
+                    self.submit(partition, job);
+                }
+            }
+            Command::AdvanceStart { partition, to, reply } => {
+                if let Some(leading) = self.partitions.get_mut(&partition) {
+                    drop(reply.send(leading.advance_start(to)));
                 }
             }
             Command::Adopt(new, done) => {

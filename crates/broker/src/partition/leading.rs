@@ -15,6 +15,8 @@ use replica::{Acks, Action, Contract, Event, Leader, Ticket, Waiter};
 use rt::channel::oneshot;
 use rustc_hash::FxHashMap;
 
+use crate::error::PartitionError;
+
 use super::handle::{AppendError, AppendReply, Appended, Partition};
 
 /// An append that reached the lane.
@@ -39,6 +41,8 @@ pub(super) struct Leading {
     unwritten: Vec<Waiter>,
     /// Appends held back because as many bytes are unsynced as may be (D1).
     held_back: VecDeque<Append>,
+    /// Who waits for the disk to have everything below an offset, whatever the contract.
+    syncing_to: Vec<(Offset, oneshot::Sender<Result<(), PartitionError>>)>,
     sync_under_way: bool,
     failed: bool,
 }
@@ -53,6 +57,7 @@ impl Leading {
             next_ticket: 0,
             unwritten: Vec::new(),
             held_back: VecDeque::new(),
+            syncing_to: Vec::new(),
             sync_under_way: false,
             failed: false,
         };
@@ -152,6 +157,9 @@ impl Leading {
             Ok(durable_end) => {
                 self.handle.publish_durable_end(durable_end);
                 self.step(Event::DurableTo(durable_end));
+                for (_, reply) in self.syncing_to.extract_if(.., |(to, _)| *to <= durable_end) {
+                    drop(reply.send(Ok(())));
+                }
             }
             Err(error) => {
                 self.fail(&error);
@@ -173,13 +181,45 @@ impl Leading {
     fn next_sync(&mut self) -> Option<SyncJob> {
         let may_rest = self.leader.contract() == Contract::Memory
             && self.log.unsynced_bytes() < UNSYNCED_BYTES_MAX / 2
-            && self.held_back.is_empty();
+            && self.held_back.is_empty()
+            && self.syncing_to.is_empty();
         if self.sync_under_way || may_rest {
             return None;
         }
         let job = self.log.take_sync()?;
         self.sync_under_way = true;
         Some(job)
+    }
+
+    /// Answers once the disk has everything below `to`, at most what was written; gives the sync that needs.
+    pub fn sync_to(
+        &mut self,
+        to: Offset,
+        reply: oneshot::Sender<Result<(), PartitionError>>,
+    ) -> Option<SyncJob> {
+        if self.failed {
+            drop(reply.send(Err(storage_failed())));
+            return None;
+        }
+        if to <= self.log.durable_end() {
+            drop(reply.send(Ok(())));
+            return None;
+        }
+        self.syncing_to.push((to, reply));
+        self.next_sync()
+    }
+
+    /// Moves the start of the log, which the checkpoint has by now, and removes what lies below it.
+    pub fn advance_start(&mut self, to: Offset) -> Result<Offset, PartitionError> {
+        if self.failed {
+            return Err(storage_failed());
+        }
+        let removed = self.log.advance_start(to).and_then(|()| self.log.remove_before_start());
+        if let Err(error) = removed {
+            self.fail(&error);
+            return Err(storage_failed());
+        }
+        Ok(self.log.log_start())
     }
 
     /// Forgets idempotent producers that were silent for `producer.id.expiration.ms`.
@@ -224,6 +264,9 @@ impl Leading {
         self.failed = true;
         self.log.fence(&error.to_string());
         self.step(Event::Fenced);
+        for (_, reply) in self.syncing_to.drain(..) {
+            drop(reply.send(Err(storage_failed())));
+        }
         for Append { reply, .. } in self.held_back.drain(..) {
             drop(reply.send(Err(AppendError::Storage)));
         }
@@ -239,4 +282,9 @@ impl Leading {
         self.handle.close();
         self.log
     }
+}
+
+/// The broker's log has said more.
+fn storage_failed() -> PartitionError {
+    PartitionError::Storage("the broker's log says why".to_owned())
 }
