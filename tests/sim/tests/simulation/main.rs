@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod groups;
+mod hostile;
 mod pipelining;
 mod power_cuts;
+mod samples;
 mod support;
 mod traces;

@@ -1,0 +1,192 @@
+//! Frames that no client should send: each gets an answer or the end of its connection, and nobody else notices (D9).
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use client::{NewRecord, Producer, ProducerConfig};
+use model::{PartitionIndex, TopicName};
+use rt::Rt;
+use rt::sim::Sim;
+use sim_tests::draw::Draw;
+use sim_tests::raw::{self, Raw};
+use sim_tests::seeds::seeds;
+use sim_tests::server::Server;
+use wire::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, Uuid};
+
+use crate::samples::{VICTIM, sample};
+use crate::support::create_topic;
+
+/// How long an answer is waited for before it counts as none.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Longest time, simulated, that a well-behaved neighbour waits for an acknowledgement.
+const NEIGHBOUR_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Bit flips and overwritten counts for each API and version.
+const SPOILED: u64 = 6;
+
+/// A frame to send, and what must come of it.
+struct Hostile {
+    bytes: Vec<u8>,
+    /// Whether the connection must end without an answer, once nothing more comes.
+    must_close: bool,
+}
+
+#[test]
+fn hostile_frames_disturb_nobody() {
+    let mut totals = Totals::default();
+    for seed in seeds(1) {
+        let sim = Sim::new(seed);
+        sim.run(attack(&sim, &mut Draw::new(seed), &mut totals));
+    }
+    println!("{totals:?}");
+    assert!(0 < totals.answered && 0 < totals.closed, "{totals:?}");
+}
+
+#[derive(Debug, Default)]
+struct Totals {
+    answered: u64,
+    closed: u64,
+    /// Neither in time: what waits by its nature, or was not to be answered.
+    silent: u64,
+    acknowledged_to_the_neighbour: usize,
+}
+
+async fn attack(sim: &Sim, draw: &mut Draw, totals: &mut Totals) {
+    let server = Server::new(sim, &[]);
+    server.start().await.unwrap();
+    let rt = sim.node("attacker");
+    let client = server.client(&rt).await;
+    let orders = create_topic(&client, "orders", 1).await;
+    let victim = create_topic(&client, VICTIM, 1).await;
+    let snapshot = client.refresh(Some(std::slice::from_ref(&victim))).await.unwrap();
+    let topic_id = snapshot.topics[&victim].id;
+    let acknowledged = Arc::new(Mutex::new(Vec::new()));
+    let neighbour = start_neighbour(sim, &server, orders, &acknowledged).await;
+    for (key, first, last) in served(&rt, &server).await {
+        // One past each end too: versions that are not served.
+        for version in first.saturating_sub(1)..=last + 1 {
+            for hostile in frames(key, version, topic_id, draw) {
+                send(&rt, &server, key, version, hostile, totals).await;
+            }
+        }
+    }
+    assert!(!neighbour.is_finished(), "the neighbour gave up");
+    neighbour.abort();
+    let acknowledged = acknowledged.lock().unwrap();
+    totals.acknowledged_to_the_neighbour += acknowledged.len();
+    assert!((0..).zip(acknowledged.iter()).all(|(expected, offset)| *offset == expected), "{acknowledged:?}");
+}
+
+/// What the broker says it serves.
+async fn served(rt: &Rt, server: &Server<'_>) -> Vec<(i16, i16, i16)> {
+    let mut connection = Raw::connect(rt, server.address()).await.unwrap();
+    connection.send(&raw::frame(1, &ApiVersionsRequest::default(), 0)).await.unwrap();
+    let answer = connection.receive().await.unwrap();
+    let (_, answer) = wire::decode_response::<ApiVersionsResponse<'_>>(&answer, 0).unwrap();
+    answer.api_keys.iter().map(|api| (api.api_key, api.min_version, api.max_version)).collect()
+}
+
+/// A client that minds its own business: one record after the other, each acknowledged soon.
+async fn start_neighbour(
+    sim: &Sim,
+    server: &Server<'_>,
+    topic: TopicName,
+    acknowledged: &Arc<Mutex<Vec<i64>>>,
+) -> rt::Task {
+    let rt = sim.node("neighbour");
+    let client = server.client(&rt).await;
+    let acknowledged = Arc::clone(acknowledged);
+    rt.clone().spawn("neighbour", async move {
+        let config = ProducerConfig { linger: Duration::ZERO, ..ProducerConfig::default() };
+        let producer = Producer::new(&client, config);
+        loop {
+            let record = NewRecord {
+                partition: Some(PartitionIndex(0)),
+                value: Some(b"mine"),
+                ..NewRecord::default()
+            };
+            let delivery = producer.send(&topic, record).await.unwrap();
+            let written = rt.timeout(NEIGHBOUR_PATIENCE, delivery).await;
+            let written = written.expect("a neighbour is served in time").unwrap();
+            acknowledged.lock().unwrap().push(written.offset.unwrap().0);
+            rt.sleep(Duration::from_millis(20)).await;
+        }
+    })
+}
+
+fn framed(body: &[u8]) -> Vec<u8> {
+    [&i32::try_from(body.len()).unwrap().to_be_bytes()[..], body].concat()
+}
+
+fn with_size(size: i32, body: &[u8]) -> Vec<u8> {
+    [&size.to_be_bytes()[..], body].concat()
+}
+
+fn frames(key: i16, version: i16, topic_id: Uuid, draw: &mut Draw) -> Vec<Hostile> {
+    let header = [&key.to_be_bytes()[..], &version.to_be_bytes(), &[0, 0, 0, 7, 0xff, 0xff, 0]].concat();
+    let whole = sample(key, version, topic_id);
+    let body = whole.map_or_else(|| header.clone(), |frame| frame[4..].to_vec());
+    let length = i32::try_from(body.len()).unwrap();
+    let below = |draw: &mut Draw, end: usize| {
+        usize::try_from(draw.within(0..=u64::try_from(end).unwrap() - 1)).unwrap()
+    };
+    let any = |bytes: Vec<u8>| Hostile { bytes, must_close: false };
+    let ends = |bytes: Vec<u8>| Hostile { bytes, must_close: true };
+    let mut frames = vec![
+        any(framed(&body)),
+        any(framed(&[&body[..], &[0; 9]].concat())),
+        ends(with_size(-length, &body)),
+        ends(with_size(i32::MIN, &body)),
+        ends(with_size(i32::MAX, &body)),
+        ends(with_size(length + 1, &body)),
+        ends(framed(&[])),
+    ];
+    for _ in 0..3 {
+        let cut = below(draw, body.len());
+        frames.push(any(framed(&body[..cut])));
+        frames.push(ends(framed(&body)[..4 + cut].to_vec()));
+    }
+    for _ in 0..SPOILED {
+        let mut flipped = body.clone();
+        flipped[below(draw, body.len())] ^= 1 << draw.within(0..=7);
+        frames.push(any(framed(&flipped)));
+        let mut counted = body.clone();
+        let at = below(draw, body.len());
+        let end = body.len().min(at + 4);
+        counted[at..end]
+            .copy_from_slice(&draw.pick(&[[0x7f, 0xff, 0xff, 0xff], [0xff; 4], [0; 4]])[..end - at]);
+        frames.push(any(framed(&counted)));
+        let noise: Vec<u8> = (0..draw.within(0..=60)).map(|_| draw.number().to_le_bytes()[0]).collect();
+        frames.push(any(framed(&[&header[..], &noise].concat())));
+        frames.push(any(framed(&noise)));
+    }
+    frames
+}
+
+async fn send(rt: &Rt, server: &Server<'_>, key: i16, version: i16, hostile: Hostile, totals: &mut Totals) {
+    let mut connection = Raw::connect(rt, server.address()).await.unwrap();
+    // The broker may close before it has everything.
+    let _ = connection.send(&hostile.bytes).await;
+    if hostile.must_close {
+        connection.shutdown();
+    }
+    match rt.timeout(PATIENCE, connection.receive()).await {
+        Ok(Some(answer)) => {
+            assert!(
+                !hostile.must_close,
+                "{key} {version}: {:02x?} was answered: {answer:02x?}",
+                hostile.bytes
+            );
+            totals.answered += 1;
+        }
+        Ok(None) => totals.closed += 1,
+        Err(_) => {
+            assert!(!hostile.must_close, "{key} {version}: {:02x?} was not refused", hostile.bytes);
+            let asked = hostile.bytes.get(4..6).map_or(-1, |key| i16::from_be_bytes([key[0], key[1]]));
+            let waits = [ApiKey::Produce, ApiKey::Fetch, ApiKey::JoinGroup, ApiKey::SyncGroup];
+            assert!(waits.map(ApiKey::as_i16).contains(&asked), "{asked}: {:02x?} hangs", hostile.bytes);
+            totals.silent += 1;
+        }
+    }
+}
