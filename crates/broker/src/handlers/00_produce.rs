@@ -30,6 +30,8 @@ use crate::partition::{AppendReply, Appended, Partition};
 
 /// First version that names topics by id (KIP-516).
 const BY_TOPIC_ID: i16 = 13;
+/// First version that tells who leads instead (KIP-951).
+const CURRENT_LEADER_SINCE: i16 = 10;
 /// First version whose clients know zstd (KIP-110).
 const ZSTD_SINCE: i16 = 7;
 
@@ -223,7 +225,11 @@ fn answer(
                 log_start_offset: -1,
                 record_errors,
                 error_message: Some(error.to_string().into()),
-                current_leader: current_leader(node, &error),
+                current_leader: if CURRENT_LEADER_SINCE <= version {
+                    current_leader(node, &error)
+                } else {
+                    LeaderIdAndEpoch::default()
+                },
             }
         }
     }

@@ -32,6 +32,10 @@ use crate::partition::{FetchGuard, Partition};
 const BY_TOPIC_ID: i16 = 13;
 /// First version whose sessions exist (KIP-227).
 const SESSIONS_SINCE: i16 = 7;
+/// First version that tells who leads instead (KIP-595).
+const CURRENT_LEADER_SINCE: i16 = 12;
+/// First version that tells where whoever leads is (KIP-951).
+const NODE_ENDPOINTS_SINCE: i16 = 16;
 /// First version whose clients know zstd (KIP-110).
 const ZSTD_SINCE: i16 = 10;
 const READ_COMMITTED: i8 = 1;
@@ -247,7 +251,8 @@ fn answer(call: &Call<'_>, mut fetching: Fetching, reads: Vec<ReadResult>, limit
     }
     let session_id =
         call.node.fetch_sessions().finish(fetching, call.node.rt().now(), || call.node.rt().random_u64());
-    let node_endpoints = if leader_moved { node_endpoints(call) } else { Vec::new() };
+    let tells_nodes = leader_moved && NODE_ENDPOINTS_SINCE <= limits.version;
+    let node_endpoints = if tells_nodes { node_endpoints(call) } else { Vec::new() };
     (FetchResponse { session_id, responses: topics, node_endpoints, ..Default::default() }, slices)
 }
 
@@ -291,8 +296,7 @@ fn partition_data(
         Err(error) => {
             return PartitionData {
                 error_code: error.code().code(),
-                current_leader: error
-                    .is_about_leadership()
+                current_leader: (CURRENT_LEADER_SINCE <= limits.version && error.is_about_leadership())
                     .then(|| error.current_leader(call.node))
                     .flatten()
                     .map_or_else(Default::default, |(leader, epoch)| LeaderIdAndEpoch {
