@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{BrokerId, Offset, TimestampMs, TopicName, Uuid};
+use model::{BrokerId, ErrorCode, Offset, TimestampMs, TopicName, Uuid};
 use wire::create_partitions::CreatePartitionsTopic;
 use wire::create_topics::{CreatableTopic, CreatableTopicConfig};
 use wire::delete_topics::DeleteTopicState;
@@ -221,9 +221,11 @@ impl Admin {
             ..DeleteTopicsRequest::default()
         };
         let check = |answer: &wire::DeleteTopicsResponse<'static>| {
-            each(ApiKey::DeleteTopics, &answer.responses, |deleted| {
+            let checked = each(ApiKey::DeleteTopics, &answer.responses, |deleted| {
                 (deleted.error_code, deleted.error_message.as_deref(), format!("topic '{topic}'"))
-            })
+            });
+            // It was there a moment ago: an attempt whose answer got lost may have deleted it. It will not come back.
+            checked.map_err(|error| gone(error, topic))
         };
         self.client.ask_controller(&request, DELETE_TOPICS_VERSIONS, check).await.map(drop)
     }
@@ -240,9 +242,10 @@ impl Admin {
             validate_only: false,
         };
         let check = |answer: &wire::CreatePartitionsResponse<'static>| {
-            each(ApiKey::CreatePartitions, &answer.results, |result| {
+            let checked = each(ApiKey::CreatePartitions, &answer.results, |result| {
                 (result.error_code, result.error_message.as_deref(), format!("topic '{topic}'"))
-            })
+            });
+            checked.map_err(|error| gone(error, topic))
         };
         self.client.ask_controller(&request, ANY, check).await.map(drop)
     }
@@ -459,6 +462,14 @@ impl Admin {
             controller: Some(BrokerId(answer.controller_id)).filter(|id| *id != BrokerId::NONE),
             nodes,
         })
+    }
+}
+
+/// An error of an order about a topic that was there a moment ago; that it is not any more is final.
+fn gone(error: Error, topic: &TopicName) -> Error {
+    match error.code() {
+        Some(ErrorCode::UnknownTopicOrPartition) => Error::UnknownTopic { topic: topic.clone() },
+        Some(_) | None => error,
     }
 }
 
