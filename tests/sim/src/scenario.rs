@@ -226,7 +226,11 @@ impl Run<'_> {
     async fn in_time<T>(&self, what: &str, happens: impl Future<Output = T>) -> T {
         match self.watcher.timeout(PATIENCE, happens).await {
             Ok(happened) => happened,
-            Err(_) => panic!("within {} s this did not come about: {what}", PATIENCE.as_secs()),
+            Err(_) => panic!(
+                "within {} s this did not come about: {what}; records without an outcome: {:?}",
+                PATIENCE.as_secs(),
+                self.open_records()
+            ),
         }
     }
 
@@ -241,13 +245,15 @@ impl Run<'_> {
         tasks.iter().for_each(rt::Task::abort);
     }
 
+    fn open_records(&self) -> Vec<String> {
+        let history = self.recorder.lock();
+        let open = history.writes.iter().filter(|(_, write)| write.outcome == Outcome::Open);
+        open.map(|(id, write)| format!("{id} of {}", write.place)).collect()
+    }
+
     /// Waits until these tasks are done and every record has an outcome.
     async fn all_done(&self, tasks: &[rt::Task]) {
-        let is_open = || {
-            let history = self.recorder.lock();
-            history.writes.values().any(|write| write.outcome == Outcome::Open)
-        };
-        while tasks.iter().any(|task| !task.is_finished()) || is_open() {
+        while tasks.iter().any(|task| !task.is_finished()) || !self.open_records().is_empty() {
             self.watcher.sleep(Duration::from_millis(100)).await;
         }
     }

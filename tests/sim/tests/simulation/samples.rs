@@ -10,6 +10,9 @@ use wire::*;
 /// The topic and group that samples are about; nobody else uses them.
 pub const VICTIM: &str = "victim";
 
+/// The epoch of a leader before its first restart: clients of every version must be told that it is over.
+const EPOCH_GONE: i32 = 0;
+
 /// The frame of a request, with its size; `None` where the version is not in our tables.
 pub fn sample(key: i16, version: i16, topic_id: Uuid) -> Option<Bytes> {
     let key = ApiKey::from_i16(key)?;
@@ -123,7 +126,11 @@ fn produce(topic_id: Uuid) -> ProduceRequest<'static> {
 }
 
 fn fetch(topic_id: Uuid) -> FetchRequest<'static> {
-    let partition = fetch::FetchPartition { partition_max_bytes: 1_000, ..Default::default() };
+    let partition = fetch::FetchPartition {
+        partition_max_bytes: 1_000,
+        current_leader_epoch: EPOCH_GONE,
+        ..Default::default()
+    };
     let topic = fetch::FetchTopic { topic: VICTIM.into(), topic_id, partitions: vec![partition] };
     FetchRequest {
         max_wait_ms: 10,
