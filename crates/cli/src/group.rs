@@ -143,13 +143,17 @@ async fn describe(client: &Client, group: &str, output: &mut Output) -> Result<(
         return Ok(());
     }
     output.heading(&format!(
-        "Group {group}  ({}, {} members, lag {})",
+        "Group {group}  ({}, {}, lag {})",
         described.state,
-        described.members.len(),
+        counted_members(described.members.len()),
         crate::number::grouped(lag_in_all.unsigned_abs()),
     ));
     output.table(&PARTITION_COLUMNS, &rows);
     Ok(())
+}
+
+fn counted_members(count: usize) -> String {
+    if count == 1 { "1 member".to_owned() } else { format!("{count} members") }
 }
 
 /// The ends of partitions; those that are gone with their topic have none.
@@ -183,7 +187,8 @@ async fn reset(
     };
     if 0 < members {
         return Err(Failure::refused(format!(
-            "group '{group}' has {members} members, so only they may say how far it came"
+            "group '{group}' has {}, so only they may say how far it came",
+            counted_members(members)
         ))
         .next(format!("Stop them first: `ottla group describe {group}` shows them.")));
     }

@@ -172,10 +172,9 @@ impl Connection {
     /// The version to ask `api` in: the highest that both sides and `wanted` have.
     pub(crate) fn version(&self, api: ApiKey, wanted: VersionRange) -> Result<i16, Error> {
         let offered = self.versions.get(&api.as_i16()).copied();
-        let both = offered
-            .and_then(|range| range.intersect(api.versions()))
-            .and_then(|range| range.intersect(wanted));
-        both.map(|range| range.last).ok_or(Error::Unsupported { api, needed: wanted, offered })
+        let needed = api.versions().intersect(wanted).unwrap_or(wanted);
+        let both = offered.and_then(|range| range.intersect(needed));
+        both.map(|range| range.last).ok_or(Error::Unsupported { api, needed, offered })
     }
 
     /// Asks, waits for `timeout`, and takes the answer apart.

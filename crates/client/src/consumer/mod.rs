@@ -150,6 +150,8 @@ struct Grouped {
     config: GroupConfig,
     coordinator: Coordinator,
     membership: Membership,
+    /// Given, but not yet begun with.
+    assigned: Option<Vec<TopicPartition>>,
     /// Answered when `poll` is next called: the caller is done with the partitions then.
     revocation: Option<membership::Revocation>,
     commit_at: Option<Instant>,
@@ -183,11 +185,19 @@ impl Consumer {
         let membership = Membership::join(client, &group, topics);
         let coordinator = Coordinator::new(client, &group.group);
         let fetcher = Fetcher::new(client, config);
-        let grouped = Grouped { config: group, coordinator, membership, revocation: None, commit_at: None };
+        let grouped = Grouped {
+            config: group,
+            coordinator,
+            membership,
+            assigned: None,
+            revocation: None,
+            commit_at: None,
+        };
         Consumer { client: client.clone(), fetcher, group: Some(grouped) }
     }
 
     /// Waits for something to happen, for `timeout` at the most. Calling it says that what it returned before is done.
+    /// Dropping the future loses nothing.
     ///
     /// # Errors
     /// What trying again does not mend. The consumer may be polled again after an error about one partition.
@@ -199,8 +209,11 @@ impl Consumer {
         loop {
             // The group waits for us, so what it wants comes before the next records.
             if let Some(change) = self.group.as_mut().and_then(|group| group.membership.try_change())
-                && let Some(event) = self.on_change(change?).await?
+                && let Some(event) = self.on_change(change?)
             {
+                return Ok(event);
+            }
+            if let Some(event) = self.begin().await? {
                 return Ok(event);
             }
             if let Some(records) = self.fetcher.take()? {
@@ -216,7 +229,7 @@ impl Consumer {
             };
             rt::select! {
                 change = changed => {
-                    if let Some(event) = self.on_change(change?).await? {
+                    if let Some(event) = self.on_change(change?) {
                         return Ok(event);
                     }
                 }
@@ -302,42 +315,54 @@ impl Consumer {
     /// The caller came back after [`Event::Revoked`]: the group may go on.
     async fn finish_revocation(&mut self) -> Result<(), Error> {
         let Some(group) = &mut self.group else { return Ok(()) };
-        let Some(revocation) = group.revocation.take() else { return Ok(()) };
-        if !revocation.lost && group.config.auto_commit.is_some() {
-            forgive_rebalance(self.commit().await)?;
-        }
+        let Some(revocation) = &group.revocation else { return Ok(()) };
+        let commits = !revocation.lost && group.config.auto_commit.is_some();
+        let committed = if commits { forgive_rebalance(self.commit().await) } else { Ok(()) };
         self.fetcher.assign(BTreeMap::new());
-        revocation.done();
-        Ok(())
+        // Whatever became of the commit: the group waits.
+        if let Some(revocation) = self.group.as_mut().and_then(|group| group.revocation.take()) {
+            revocation.done();
+        }
+        committed
     }
 
-    async fn on_change(&mut self, change: Change) -> Result<Option<Event>, Error> {
-        let Some(group) = &mut self.group else { return Ok(None) };
+    /// Takes note of a change; what an assignment means is looked up afterwards.
+    fn on_change(&mut self, change: Change) -> Option<Event> {
+        let group = self.group.as_mut()?;
         match change {
             Change::Assigned(places) => {
-                let committed = group.coordinator.committed(&places).await?;
-                let mut starts = BTreeMap::new();
-                for place in &places {
-                    let start = match (committed.get(place), self.fetcher.reset()) {
-                        (Some(offset), _) => Start::At(*offset),
-                        (None, Reset::Earliest) => Start::Earliest,
-                        (None, Reset::Latest) => Start::Latest,
-                        (None, Reset::Fail) => return Err(no_position(place, Offset(-1))),
-                    };
-                    starts.insert(place.clone(), start);
-                }
-                self.fetcher.assign(self.client.resolve(&starts).await?);
-                group.commit_at = group.config.auto_commit.map(|interval| self.client.rt().now() + interval);
-                Ok(Some(Event::Assigned(places)))
+                group.assigned = Some(places);
+                None
             }
             Change::Revoked(revocation) => {
                 let places: Vec<_> = self.fetcher.positions().into_keys().collect();
                 self.fetcher.stop();
                 let lost = revocation.lost;
+                group.assigned = None;
                 group.revocation = Some(revocation);
-                Ok(Some(if lost { Event::Lost(places) } else { Event::Revoked(places) }))
+                Some(if lost { Event::Lost(places) } else { Event::Revoked(places) })
             }
         }
+    }
+
+    /// Finds out where to begin in what the group gave us. What fails is tried again by the next `poll`.
+    async fn begin(&mut self) -> Result<Option<Event>, Error> {
+        let Some(group) = &mut self.group else { return Ok(None) };
+        let Some(places) = &group.assigned else { return Ok(None) };
+        let committed = group.coordinator.committed(places).await?;
+        let mut starts = BTreeMap::new();
+        for place in places {
+            let start = match (committed.get(place), self.fetcher.reset()) {
+                (Some(offset), _) => Start::At(*offset),
+                (None, Reset::Earliest) => Start::Earliest,
+                (None, Reset::Latest) => Start::Latest,
+                (None, Reset::Fail) => return Err(no_position(place, Offset(-1))),
+            };
+            starts.insert(place.clone(), start);
+        }
+        self.fetcher.assign(self.client.resolve(&starts).await?);
+        group.commit_at = group.config.auto_commit.map(|interval| self.client.rt().now() + interval);
+        Ok(group.assigned.take().map(Event::Assigned))
     }
 }
 

@@ -95,3 +95,51 @@ impl Session {
         *self = Session::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::TopicName;
+
+    /// What a request names: `a0@5` for partition 0 of topic `a` from offset 5, `-a0` for one to forget.
+    fn named(session: &mut Session, wanted: &[(&str, i32, i64)]) -> String {
+        let wanted = wanted.iter().map(|(topic, partition, from)| {
+            let place = TopicPartition::new(TopicName::parse(topic).unwrap(), *partition);
+            (place, Wanted { from: Offset(*from), leader_epoch: LeaderEpoch(0) })
+        });
+        let mut request = FetchRequest::default();
+        session.fill(wanted.collect(), 1, &mut request);
+        let mut parts = vec![format!("{}.{}", request.session_id, request.session_epoch)];
+        for topic in &request.topics {
+            let partitions = topic.partitions.iter();
+            parts.extend(partitions.map(|p| format!("{}{}@{}", topic.topic, p.partition, p.fetch_offset)));
+        }
+        for topic in &request.forgotten_topics_data {
+            parts.extend(topic.partitions.iter().map(|partition| format!("-{}{partition}", topic.topic)));
+        }
+        parts.join(" ")
+    }
+
+    #[test]
+    fn only_changes_are_named_once_there_is_a_session() {
+        let mut session = Session::default();
+        assert_eq!(named(&mut session, &[("a", 0, 0), ("a", 1, 0), ("b", 0, 7)]), "0.0 a0@0 a1@0 b0@7");
+        session.on_answer(9);
+        assert_eq!(named(&mut session, &[("a", 0, 5), ("a", 1, 0), ("b", 0, 7)]), "9.1 a0@5");
+        session.on_answer(9);
+        assert_eq!(named(&mut session, &[("a", 1, 0)]), "9.2 -a0 -b0");
+        session.on_answer(9);
+        assert_eq!(named(&mut session, &[("a", 0, 5), ("a", 1, 0)]), "9.3 a0@5");
+    }
+
+    #[test]
+    fn without_a_session_everything_is_named() {
+        let mut session = Session::default();
+        named(&mut session, &[("a", 0, 0)]);
+        session.on_answer(0);
+        assert_eq!(named(&mut session, &[("a", 0, 0)]), "0.0 a0@0", "the node keeps none");
+        session.on_answer(9);
+        session.on_failure();
+        assert_eq!(named(&mut session, &[("a", 0, 0)]), "0.0 a0@0", "doubt starts over");
+    }
+}

@@ -514,3 +514,6 @@ fn sooner(next: &mut Option<Instant>, at: Instant) {
 fn timed_out(place: &TopicPartition, after: Duration) -> Error {
     Error::TimedOut { what: "acknowledgement", whom: place.to_string(), after }
 }
+
+#[cfg(test)]
+mod tests;
