@@ -53,6 +53,7 @@ impl World {
                 self.finish(finished);
             }
             ["fail", name, code] => self.fail(name, code),
+            ["note", what] => self.trace.push(what.to_owned()),
             ["wait", millis] => self.now = self.now + Duration::from_millis(millis.parse().unwrap()),
             _ => panic!("no command: {line}"),
         }
@@ -253,6 +254,7 @@ fn a_refused_batch_leaves_a_gap_that_a_new_epoch_closes() {
          fail 0/c OUT_OF_ORDER_SEQUENCE_NUMBER
          wait 100
          drain
+         note d-is-under-way
          fail 0/d OUT_OF_ORDER_SEQUENCE_NUMBER
          wait 100
          drain
@@ -268,6 +270,7 @@ fn a_refused_batch_leaves_a_gap_that_a_new_epoch_closes() {
          send 0/c 0.2
          send 0/d 0.3
          gone 0/b MESSAGE_TOO_LARGE
+         d-is-under-way
          send 0/c 1.0
          done 0/c at 1
          send 0/d 1.1
