@@ -276,16 +276,27 @@ impl Consumer {
         Ok(())
     }
 
-    /// Writes the positions to the group. Does nothing without one, or while it is a member of no generation.
+    /// Writes the positions to the group. Does nothing without one, or with nothing new to write.
     ///
     /// # Errors
     /// [`Error::Refused`] with `REBALANCE_IN_PROGRESS`, `ILLEGAL_GENERATION` or `UNKNOWN_MEMBER_ID` when the group went on
-    /// without us; what was read since the last commit will come again, to whoever has the partition then.
+    /// without us, or may have; what was read since the last commit will come again, to whoever has the partition then.
     pub async fn commit(&mut self) -> Result<(), Error> {
         let Some(group) = &mut self.group else { return Ok(()) };
         group.commit_at = group.config.auto_commit.map(|interval| self.client.rt().now() + interval);
-        let Some(standing) = group.membership.standing() else { return Ok(()) };
-        group.coordinator.commit(&self.fetcher.uncommitted(), Some(&standing)).await?;
+        let uncommitted = self.fetcher.uncommitted();
+        if uncommitted.is_empty() {
+            return Ok(());
+        }
+        let Some(standing) = group.membership.standing() else {
+            return Err(Error::Refused {
+                api: wire::ApiKey::OffsetCommit,
+                subject: format!("group '{}'", group.config.group),
+                code: model::ErrorCode::RebalanceInProgress,
+                message: Some("this consumer is in no generation of the group now".to_owned()),
+            });
+        };
+        group.coordinator.commit(&uncommitted, Some(&standing)).await?;
         self.fetcher.committed();
         Ok(())
     }

@@ -8,16 +8,19 @@ use client::{
     Client, Consumer, ConsumerConfig, Event, GroupConfig, NewRecord, Producer, ProducerConfig, Reset,
     TopicPartition,
 };
-use model::{Offset, PartitionIndex, TopicName};
+use model::{ErrorCode, Offset, PartitionIndex, TopicName};
 use rt::sim::Sim;
 use sim_tests::load::{HEARTBEAT_INTERVAL, SESSION_TIMEOUT};
 use sim_tests::seeds::seeds;
-use sim_tests::server::Server;
+use sim_tests::server::{NODE, Server};
 
 use crate::support::create_topic;
 
 /// Partitions of the topic.
 const PARTITIONS: i32 = 4;
+
+/// How long a rebalance waits for a member.
+const REBALANCE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a rebalance of one member takes beyond the wait for its next heartbeat: a few answers and a few syncs.
 const REBALANCE: Duration = Duration::from_secs(1);
@@ -29,6 +32,30 @@ fn a_dead_member_is_replaced_after_its_session_timeout() {
     for seed in seeds(15) {
         let sim = Sim::new(seed);
         sim.run(replace_a_member(&sim));
+    }
+}
+
+/// "Committed" must not be said by a consumer that the group may have gone on without.
+#[test]
+fn a_member_that_was_cut_off_cannot_commit() {
+    for seed in seeds(5) {
+        let sim = Sim::new(seed);
+        sim.run(async {
+            let server = Server::new(&sim, &[]);
+            server.start().await.unwrap();
+            let rt = sim.node("reader");
+            let client = server.client(&rt).await;
+            let topic = create_topic(&client, "orders", PARTITIONS).await;
+            start_producer(&sim, &server, &topic, &Seen::default()).await;
+            let mut reader = join(&client, &topic);
+            while !matches!(reader.poll(Duration::from_secs(1)).await.unwrap(), Event::Records(_)) {}
+            sim.network().partition("reader", NODE);
+            sim.kill("producer");
+            // Until a heartbeat went unanswered, and the member stopped waiting for the next poll, too.
+            rt.sleep(client.config().request_timeout + SESSION_TIMEOUT + 2 * REBALANCE_TIMEOUT).await;
+            let error = reader.commit().await.unwrap_err();
+            assert_eq!(error.code(), Some(ErrorCode::RebalanceInProgress), "{error}");
+        });
     }
 }
 
@@ -65,6 +92,7 @@ fn join(client: &Client, topic: &TopicName) -> Consumer {
     let config = ConsumerConfig { reset: Reset::Earliest, ..ConsumerConfig::default() };
     let group = GroupConfig {
         session_timeout: SESSION_TIMEOUT,
+        rebalance_timeout: REBALANCE_TIMEOUT,
         heartbeat_interval: HEARTBEAT_INTERVAL,
         auto_commit: None,
         ..GroupConfig::new("readers")
