@@ -204,7 +204,9 @@ impl Run<'_> {
     async fn start_again(&self, server: &Server<'_>, draw: &mut Draw) -> u32 {
         let mut cuts = 0;
         loop {
-            self.watcher.sleep(Duration::from_millis(draw.within(0..=500))).await;
+            // Now and then for longer than the members' sessions last.
+            let away = if draw.one_in(6) { draw.within(5_000..=12_000) } else { draw.within(0..=500) };
+            self.watcher.sleep(Duration::from_millis(away)).await;
             drop(self.sim.node(NODE));
             // A broker that finds its own identity damaged refuses to start: it must lie about records only.
             self.sim.disk(NODE).sync_is_noop(false);
