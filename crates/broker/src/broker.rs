@@ -109,7 +109,8 @@ impl Broker {
         let commit =
             GroupCommit::start(rt, storage.data_dir()).map_err(|error| StartError::DataDir(error.into()))?;
         let data_dir = storage.data_dir().path().to_path_buf();
-        let options = QuorumOptions::new(data_dir, config.node_id, storage.open_files(), commit.clone());
+        let options =
+            QuorumOptions::new(data_dir.clone(), config.node_id, storage.open_files(), commit.clone());
         let Opened { quorum, committed, .. } =
             Quorum::open(rt, options).await.map_err(StartError::OpenQuorum)?;
         let (applied_sender, applied) = watch::channel(meta::Index(0));
@@ -126,6 +127,7 @@ impl Broker {
             cluster_id: storage.meta().cluster_id,
             broker_epoch,
             quorum,
+            data_dir: std::path::absolute(&data_dir).unwrap_or(data_dir),
             applied,
             partitions: PartitionTable::default(),
             coordinators: Coordinators::new(rt.clone(), group_config(&config)),

@@ -4,6 +4,7 @@
 //! - N2 A change is answered once it is committed *and* this broker has opened or closed what it is about, so
 //!   that a client finds on its next request what the answer promised.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use config::{BrokerConfig, Layers, Settings, TopicConfig};
@@ -31,6 +32,8 @@ pub struct Node {
     /// The number of this process's registration.
     pub(crate) broker_epoch: BrokerEpoch,
     pub(crate) quorum: Quorum,
+    /// The data folder, from the root.
+    pub(crate) data_dir: PathBuf,
     /// The index up to which this broker has opened and closed its partitions.
     pub(crate) applied: watch::Receiver<Index>,
     pub(crate) partitions: PartitionTable,

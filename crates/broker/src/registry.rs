@@ -69,11 +69,15 @@ handlers! {
     OffsetForLeaderEpoch offset_for_leader_epoch "handlers/23_offset_for_leader_epoch.rs",
     DescribeConfigs describe_configs "handlers/32_describe_configs.rs",
     AlterConfigs alter_configs "handlers/33_alter_configs.rs",
+    DescribeLogDirs describe_log_dirs "handlers/35_describe_log_dirs.rs",
     CreatePartitions create_partitions "handlers/37_create_partitions.rs",
     DeleteGroups delete_groups "handlers/42_delete_groups.rs",
     IncrementalAlterConfigs incremental_alter_configs "handlers/44_incremental_alter_configs.rs",
     OffsetDelete offset_delete "handlers/47_offset_delete.rs",
     DescribeCluster describe_cluster "handlers/60_describe_cluster.rs",
+    DescribeProducers describe_producers "handlers/61_describe_producers.rs",
+    ListConfigResources list_config_resources "handlers/74_list_config_resources.rs",
+    DescribeTopicPartitions describe_topic_partitions "handlers/75_describe_topic_partitions.rs",
 }
 
 /// Serves one request other than Produce: its frame, and the file slices its gaps are filled from.

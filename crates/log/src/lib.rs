@@ -51,7 +51,7 @@ pub use log_error::{Corruption, Damage, LogError, ReadError};
 pub use meta_properties::MetaProperties;
 pub use open_files::OpenFiles;
 pub use partition_folder::{PartitionFolder, PartitionName};
-pub use producers::{Producers, Sequence, SequenceError};
+pub use producers::{ActiveProducer, Producers, Sequence, SequenceError};
 pub use reader::{Cold, FirstBatch, LogReader, Read, ReadLimits};
 pub use recovery::{Recovery, RecoveryReport};
 pub use retention::Retention;

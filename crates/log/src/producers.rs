@@ -53,6 +53,19 @@ impl Batch {
     }
 }
 
+/// A producer as it is shown to people (DescribeProducers).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ActiveProducer {
+    /// Its id.
+    pub id: ProducerId,
+    /// Its newest incarnation.
+    pub epoch: ProducerEpoch,
+    /// The sequence number of the last record of its last batch; -1 when it has none in this epoch.
+    pub last_sequence: i32,
+    /// The largest timestamp of that batch, [`TimestampMs::NONE`] without one.
+    pub last_timestamp: TimestampMs,
+}
+
 /// What a batch's sequence number says about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sequence {
@@ -181,6 +194,17 @@ impl Producers {
         let before = self.entries.len();
         self.entries.retain(|_, entry| now.0.saturating_sub(entry.last_heard.0) < expiration_ms);
         before - self.entries.len()
+    }
+
+    /// What each producer did last, by id.
+    pub fn active(&self) -> Vec<ActiveProducer> {
+        let active = |(id, entry): (ProducerId, &Entry)| ActiveProducer {
+            id,
+            epoch: entry.epoch,
+            last_sequence: entry.last_sequence(),
+            last_timestamp: entry.batches.back().map_or(TimestampMs::NONE, |batch| batch.timestamp),
+        };
+        self.sorted().into_iter().map(active).collect()
     }
 
     /// Producers remembered.

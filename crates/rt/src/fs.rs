@@ -205,6 +205,15 @@ impl Fs {
         }
         .map_err(|err| error("ask the free space at", path, err))
     }
+
+    /// Bytes that the file system of `path` can hold in all.
+    pub fn total_bytes(&self, path: &Path) -> io::Result<u64> {
+        match &self.0 {
+            Kind::Os => os::total_bytes(path),
+            Kind::Sim(node) => node.total_bytes(path),
+        }
+        .map_err(|err| error("ask the size of the file system at", path, err))
+    }
 }
 
 /// The directory whose `sync_dir` makes the name `path` durable.

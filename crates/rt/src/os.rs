@@ -27,7 +27,7 @@ use tokio::task::AbortHandle;
 
 pub(crate) use files::{
     File, create_dir_all, exists, file_len, free_bytes, lock_exclusive, read_dir, remove_dir_all,
-    remove_file, rename, sync_dir,
+    remove_file, rename, sync_dir, total_bytes,
 };
 use lanes::Lanes;
 pub(crate) use sockets::{Listener, More, Stream};

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use config::TopicConfig;
-use log::LogReader;
+use log::{ActiveProducer, LogReader};
 use model::{LeaderEpoch, Offset, TimestampMs, TopicName, TopicPartition};
 use record::CheckedBatch;
 use replica::Acks;
@@ -122,6 +122,12 @@ impl Partition {
     pub async fn advance_start(&self, to: Offset) -> Result<Offset, PartitionError> {
         let (reply, advanced) = oneshot::channel();
         self.ask(Command::AdvanceStart { partition: self.id, to, reply }, advanced).await?
+    }
+
+    /// What its idempotent producers did last, by id.
+    pub async fn producers(&self) -> Result<Vec<ActiveProducer>, PartitionError> {
+        let (reply, producers) = oneshot::channel();
+        self.ask(Command::DescribeProducers(self.id, reply), producers).await
     }
 
     /// Puts a question to the lane; a lane that gave the partition up does not answer.

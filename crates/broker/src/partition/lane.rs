@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{GroupCommit, Log, SyncJob, Synced};
+use log::{ActiveProducer, GroupCommit, Log, SyncJob, Synced};
 use model::{Offset, TimestampMs, TopicPartition, limits};
 use record::CheckedBatch;
 use replica::{Acks, Contract, Leader};
@@ -67,6 +67,8 @@ pub enum Command {
         /// Who hears where the log starts now.
         reply: oneshot::Sender<Result<Offset, PartitionError>>,
     },
+    /// Say what the producers did last.
+    DescribeProducers(TopicPartition, oneshot::Sender<Vec<ActiveProducer>>),
     /// Take up a partition; done when the reply comes.
     Adopt(Box<NewPartition>, oneshot::Sender<()>),
     /// Give a partition's log back.
@@ -194,6 +196,11 @@ impl Lane {
             Command::AdvanceStart { partition, to, reply } => {
                 if let Some(leading) = self.partitions.get_mut(&partition) {
                     drop(reply.send(leading.advance_start(to)));
+                }
+            }
+            Command::DescribeProducers(partition, reply) => {
+                if let Some(leading) = self.partitions.get(&partition) {
+                    drop(reply.send(leading.producers()));
                 }
             }
             Command::Adopt(new, done) => {

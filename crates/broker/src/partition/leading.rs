@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use log::{Log, LogError, Sequence, SyncJob, Synced};
+use log::{ActiveProducer, Log, LogError, Sequence, SyncJob, Synced};
 use model::limits::UNSYNCED_BYTES_MAX;
 use model::{Offset, TimestampMs};
 use record::CheckedBatch;
@@ -61,6 +61,10 @@ impl Leading {
             sync_under_way: false,
             failed: false,
         };
+        // A log that holds nothing ends at the leader's first high watermark: no step will advance it there.
+        let known = leading.leader.high_watermark();
+        leading.log.set_high_watermark(known);
+        leading.handle.publish_high_watermark(known);
         let recovered = leading.log.log_end();
         leading.handle.publish_durable_end(recovered);
         leading.step(Event::DurableTo(recovered));
@@ -220,6 +224,11 @@ impl Leading {
             return Err(storage_failed());
         }
         Ok(self.log.log_start())
+    }
+
+    /// What the producers did last, by id.
+    pub fn producers(&self) -> Vec<ActiveProducer> {
+        self.log.producers().active()
     }
 
     /// Forgets idempotent producers that were silent for `producer.id.expiration.ms`.

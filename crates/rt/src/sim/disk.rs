@@ -305,6 +305,10 @@ impl Disk {
         self.capacity.map_or(AMPLE, |capacity| capacity.saturating_sub(self.used_bytes()))
     }
 
+    pub(super) fn total_bytes(&self) -> u64 {
+        self.capacity.unwrap_or(AMPLE)
+    }
+
     pub(super) fn set_free_bytes(&mut self, free: u64) {
         self.capacity = Some(self.used_bytes().saturating_add(free));
     }

@@ -226,6 +226,11 @@ impl Handle {
         self.look(what, |disk| disk.find(path).map(|_| disk.free_bytes()))
     }
 
+    pub(crate) fn total_bytes(&self, path: &Path) -> io::Result<u64> {
+        let what = format_args!("size of the file system at {}", path.display());
+        self.look(what, |disk| disk.find(path).map(|_| disk.total_bytes()))
+    }
+
     pub(super) fn change<T>(
         &self,
         what: std::fmt::Arguments<'_>,
