@@ -12,6 +12,9 @@ use crate::workspace::Workspace;
 /// A cold build on two busy cores takes minutes.
 const LIMIT: Duration = Duration::from_secs(40 * 60);
 
+/// What is run for its length.
+const SOAK_LIMIT: Duration = Duration::from_secs(12 * 3600);
+
 fn cargo(workspace: &Workspace, log: &str, arguments: &[&str]) -> Result<process::Ended> {
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(&workspace.root).args(arguments);
@@ -52,6 +55,16 @@ pub fn unit(workspace: &Workspace, jars: bool) -> Result<Outcome> {
         command.env("OTTLA_KAFKA_LIBS", workspace.kafka_libs());
     }
     let ended = process::run(&mut command, &log_file(workspace, "unit"), LIMIT)?;
+    Ok(Outcome::of(&ended, tally))
+}
+
+/// The simulations, optimised and over many seeds.
+pub fn simulations(workspace: &Workspace, seeds: u32) -> Result<Outcome> {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(&workspace.root);
+    command.args(["test", "--release", "--package", "ottla-sim-tests", "--no-fail-fast", "--quiet"]);
+    command.env("OTTLA_SIM_SEEDS", seeds.to_string());
+    let ended = process::run(&mut command, &log_file(workspace, "simulations"), SOAK_LIMIT)?;
     Ok(Outcome::of(&ended, tally))
 }
 

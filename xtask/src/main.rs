@@ -34,7 +34,8 @@ usage: cargo xtask COMMAND
     --reference     run the client suites against Apache Kafka instead of ottla
     --only WORD     of the client suites, only the tests that WORD selects
   tidy              the house rules that a machine can check
-  soak              crash tests and client suites, longer (OTTLA_KILLS=50 kills a round, OTTLA_ROUNDS=3 rounds)
+  soak              simulations, crash tests and client suites, longer (OTTLA_SIM_SEEDS=500 seeds,
+                    OTTLA_KILLS=50 kills a round, OTTLA_ROUNDS=3 rounds)
   bench             Ottla and Apache Kafka in turn under Kafka's load tools (OTTLA_BENCH_RECORDS=1000000, OTTLA_BENCH_BYTES=1000)
 ";
 
