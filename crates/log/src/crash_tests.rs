@@ -331,6 +331,38 @@ fn a_failed_sync_fences_and_nothing_of_it_is_promised() {
     });
 }
 
+/// What a failed sync leaves in the page cache looks clean to the next life, whose own sync says nothing about it.
+#[test]
+fn what_is_kept_after_a_failed_sync_survives_the_next_power_cut() {
+    for seed in 0..50 {
+        let sim = Sim::new(seed);
+        let rt = sim.node(NODE);
+        let mut life = open(&rt).expect("opens");
+        let mut model = Model { batches: Vec::new(), durable: Offset::ZERO };
+        let mut dice = Dice(seed);
+        for failing in [3, 7] {
+            for _ in 0..failing {
+                let (batch, _) = batch(&mut dice, life.log.log_end());
+                life.log.append(batch, life.epoch, 0).expect("appends");
+            }
+            life.log.write().expect("writes");
+            if failing == 7 {
+                sim.disk(NODE).fail_next_sync();
+            }
+            let synced = sync(&mut life.log, &rt, &mut model);
+            assert_eq!(synced.is_err(), failing == 7);
+        }
+        drop(life);
+        sim.kill(NODE);
+        let life = open(&sim.node(NODE)).expect("opens");
+        let kept = life.log.durable_end();
+        drop(life);
+        sim.power_cut(NODE);
+        let life = open(&sim.node(NODE)).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert_eq!(life.log.durable_end(), kept, "seed {seed}");
+    }
+}
+
 #[test]
 fn group_commit_answers_every_job_and_tells_of_failures() {
     let sim = Sim::new(2);

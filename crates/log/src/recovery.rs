@@ -5,7 +5,7 @@
 //!   batches behind it. The cost follows from what was written since, never from the size of the log.
 //! - V2 A bad batch below what was durable, or further from the end than may be unsynced, is corruption: nothing
 //!   is cut. Anything else bad is a torn tail: it is cut, together with what follows it (D1).
-//! - V3 What is kept is synced before it is used. Later segments go before the one in front is cut, so that a crash
+//! - V3 What is kept is written over itself where that is not known to be durable, and synced before it is used. Later segments go before the one in front is cut, so that a crash
 //!   in between finds a torn tail again, only a shorter one (I10).
 
 use std::io::{self, ErrorKind};
@@ -105,6 +105,7 @@ pub(crate) fn recover(
         cursor: IndexCursor::START,
         next: first,
         names_changed: created || listing.removed || named.is_some(),
+        unsure: Vec::new(),
         touched: named.into_iter().collect(),
         report: RecoveryReport::default(),
     };

@@ -1,5 +1,10 @@
 //! Walking the batches behind what is trusted, and deciding where the log ends (V1 to V3 of [`crate::recovery`]).
+//!
+//! What is kept and was never known to be durable is written over itself before it is synced. After a sync that failed
+//! the page cache holds such bytes as clean: a later sync succeeds without taking them to the disk.
 
+use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::sync::Arc;
 
 use model::limits::UNSYNCED_BYTES_MAX;
@@ -16,6 +21,9 @@ use crate::names::Kind;
 use crate::producers::Producers;
 use crate::recovery::{Recovered, Recovery, RecoveryReport, remove_segment};
 use crate::segment::{IndexCursor, Segment};
+
+/// Bytes written over themselves at a time.
+const REWRITE_BYTES: u64 = 1024 * 1024;
 
 /// Where a log stops being sound.
 struct Torn {
@@ -41,6 +49,8 @@ pub(crate) struct Replay<'a> {
     pub(crate) cursor: IndexCursor,
     /// The offset after the last batch seen.
     pub(crate) next: Offset,
+    /// Bytes that are kept and may be in the page cache only.
+    pub(crate) unsure: Vec<(Arc<Segment>, Range<u64>)>,
     pub(crate) touched: Vec<File>,
     pub(crate) names_changed: bool,
     pub(crate) report: RecoveryReport,
@@ -110,6 +120,7 @@ impl Replay<'_> {
         };
         let mut scan = BatchScan::new(&file, start, size, depth);
         let mut end = start;
+        let mut unsure_from = None;
         let torn = loop {
             match scan.next() {
                 Ok(None) => break None,
@@ -120,6 +131,9 @@ impl Replay<'_> {
                     break Some((found.position, what));
                 }
                 Ok(Some(found)) => {
+                    if self.durable <= found.header.base_offset {
+                        unsure_from.get_or_insert(found.position);
+                    }
                     self.on_batch(&segment, &found);
                     end = found.end();
                 }
@@ -130,7 +144,9 @@ impl Replay<'_> {
         }
         self.report.scanned_bytes += end - start;
         segment.cut(end, self.cursor.largest);
-        self.segments.push(Arc::new(segment));
+        let segment = Arc::new(segment);
+        self.unsure.extend(unsure_from.map(|from| (Arc::clone(&segment), from..end)));
+        self.segments.push(segment);
         Ok(torn)
     }
 
@@ -184,6 +200,20 @@ impl Replay<'_> {
         Ok(())
     }
 
+    /// Indexes of such segments are written whole: which of their entries are sure is not known.
+    fn write_unsure_again(&mut self) -> io::Result<()> {
+        for (segment, range) in std::mem::take(&mut self.unsure) {
+            write_again(&segment.file(Kind::Log)?, range)?;
+            for kind in [Kind::OffsetIndex, Kind::TimeIndex] {
+                let file = segment.file(kind)?;
+                let length = self.folder.fs.file_len(&self.folder.path(segment.base(), kind))?;
+                write_again(&file, 0..length)?;
+                self.touched.push(file);
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn finish(mut self, start: Offset, snapshots: Vec<Offset>) -> Result<Recovered, LogError> {
         let scanned_from = self.first_scanned(self.segments.iter().map(|segment| segment.base()));
         let scanned: Vec<Arc<Segment>> = self.segments[scanned_from..].to_vec();
@@ -199,6 +229,7 @@ impl Replay<'_> {
             self.names_changed = true;
         }
         if let Recovery::From(_) = self.recovery {
+            self.write_unsure_again()?;
             // V3. Nothing behind the snapshot means that everything was synced before.
             if self.trusted < self.next || self.report.cut_bytes != 0 {
                 for segment in &scanned {
@@ -228,4 +259,17 @@ impl Replay<'_> {
             report: self.report,
         })
     }
+}
+
+/// Writes bytes of a file over themselves, so that the next sync takes them to the disk.
+fn write_again(file: &File, range: Range<u64>) -> io::Result<()> {
+    let mut position = range.start;
+    while position < range.end {
+        let count = (range.end - position).min(REWRITE_BYTES);
+        let mut bytes = vec![0; usize::try_from(count).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, position)?;
+        file.write_all_at(&[IoSlice::new(&bytes)], position)?;
+        position += count;
+    }
+    Ok(())
 }
