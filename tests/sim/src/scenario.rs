@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::Path;
 use std::time::Duration;
 
 use client::{Admin, Client, Consumer, ConsumerConfig, Event, NewTopic, OffsetQuery, Start, TopicPartition};
@@ -184,14 +185,28 @@ impl Run<'_> {
         ["reader-0", "reader-1"].map(start).into()
     }
 
-    /// Lets the power go, at a time or before a disk call, and waits until it has.
+    /// Ends the broker: its power goes, at a time or before a disk call, or its process is killed, perhaps after a sync
+    /// failed; waits until it is over.
     async fn cut(&self, draw: &mut Draw) {
-        if draw.one_in(3) {
-            self.watcher.sleep(Duration::from_millis(draw.within(0..=1_500))).await;
-            self.sim.power_cut(NODE);
-        } else {
-            self.sim.power_cut_after_disk_ops(NODE, draw.within(1..=400));
-            self.in_time("the load makes disk calls", self.sim.death(NODE)).await;
+        match draw.within(0..=5) {
+            0 | 1 => {
+                self.watcher.sleep(Duration::from_millis(draw.within(0..=1_500))).await;
+                self.sim.power_cut(NODE);
+            }
+            2 => {
+                self.watcher.sleep(Duration::from_millis(draw.within(0..=1_000))).await;
+                self.sim.disk(NODE).fail_next_sync();
+                self.watcher.sleep(Duration::from_millis(draw.within(0..=200))).await;
+                // The page cache keeps what the disk never got, and looks clean.
+                self.sim.kill(NODE);
+                // A fault that nothing met in time is met here: a broker may refuse to start on a disk that fails.
+                let _ = self.sim.node(NODE).fs().sync_dir(Path::new("/"));
+                self.sim.kill(NODE);
+            }
+            _ => {
+                self.sim.power_cut_after_disk_ops(NODE, draw.within(1..=400));
+                self.in_time("the load makes disk calls", self.sim.death(NODE)).await;
+            }
         }
     }
 
