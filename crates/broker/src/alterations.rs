@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use config::Layers;
 use controller::ControllerError;
 use meta::{ConfigResource, ConfigResourceKind, Image, MetadataRecord};
-use model::{BrokerId, ErrorCode};
+use model::{BrokerId, ErrorCode, TopicName};
 use quorum::UpdateError;
 
 use crate::error::{controller_code, update_code};
@@ -115,6 +115,9 @@ fn resource(here: BrokerId, kind: i8, name: String) -> Result<ConfigResource, Re
     let Some(known) = known else {
         return Err(Refusal::invalid(format!("Unknown resource type {kind}")));
     };
+    if known == ConfigResourceKind::Topic && !name.is_empty() {
+        TopicName::parse(&name).map_err(ControllerError::from)?;
+    }
     // A name that is no number is refused by the controller, which has the words for it.
     if known == ConfigResourceKind::Broker && name.parse::<i32>().is_ok_and(|asked| asked != here.0) {
         return Err(Refusal::invalid(format!("Unexpected broker id, expected {here}, but received {name}")));

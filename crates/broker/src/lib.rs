@@ -21,6 +21,7 @@ mod node;
 mod operations;
 mod partition;
 mod producer_ids;
+mod recompress;
 mod reconciler;
 mod registry;
 mod service;

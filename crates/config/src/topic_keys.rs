@@ -41,8 +41,7 @@ pub(crate) const KEYS: &[Key] = &[
         MinusOneOrBetween(1, 9),
         &[same("compression.gzip.level")],
         "Effort of gzip where the broker compresses; -1 leaves it to the codec.",
-    )
-    .not_yet(),
+    ),
     Key::topic(
         "compression.lz4.level",
         Int,
@@ -59,8 +58,7 @@ pub(crate) const KEYS: &[Key] = &[
         OneOf(COMPRESSION_TYPES),
         &[same("compression.type")],
         "The codec batches are stored with; producer keeps each batch as it came.",
-    )
-    .not_yet(),
+    ),
     Key::topic(
         "compression.zstd.level",
         Int,
@@ -68,8 +66,7 @@ pub(crate) const KEYS: &[Key] = &[
         Between(-131_072, 22),
         &[same("compression.zstd.level")],
         "Effort of zstd where the broker compresses.",
-    )
-    .not_yet(),
+    ),
     Key::topic(
         "delete.retention.ms",
         Long,

@@ -14,8 +14,8 @@ use model::{LeaderEpoch, Offset, TimestampMs};
 use crate::batch_error::BatchError;
 use crate::compression::Compression;
 use crate::header::{
-    APPEND_TIME_BIT, ATTRIBUTES_AT, BASE_OFFSET_AT, BATCH_HEADER_BYTES, BatchHeader, CRC_AT, LEADER_EPOCH_AT,
-    MAX_TIMESTAMP_AT, TimestampType,
+    APPEND_TIME_BIT, ATTRIBUTES_AT, BASE_OFFSET_AT, BATCH_HEADER_BYTES, BatchHeader, COMPRESSION_MASK,
+    CRC_AT, LEADER_EPOCH_AT, LENGTH_AT, LENGTH_OVERHEAD_BYTES, MAX_TIMESTAMP_AT, TimestampType,
 };
 use crate::records::{Walked, walk};
 
@@ -193,6 +193,22 @@ impl CheckedBatch {
         self.seal();
     }
 
+    /// Puts the same records in place as another codec writes them.
+    ///
+    /// Fails with `TooLarge` beyond what a length can say; the batch is then as it was.
+    pub(crate) fn set_body(&mut self, compression: Compression, body: Vec<u8>) -> Result<(), BatchError> {
+        let size = BATCH_HEADER_BYTES + body.len();
+        let Ok(length) = i32::try_from(size - LENGTH_OVERHEAD_BYTES) else {
+            return Err(BatchError::TooLarge { size, max: model::limits::DECOMPRESSED_BATCH_BYTES_MAX });
+        };
+        let attributes = self.header.attributes & !COMPRESSION_MASK | compression.id();
+        self.head[LENGTH_AT..][..4].copy_from_slice(&length.to_be_bytes());
+        self.head[ATTRIBUTES_AT..][..2].copy_from_slice(&attributes.to_be_bytes());
+        self.body = body.into();
+        self.seal();
+        Ok(())
+    }
+
     /// Computes the checksum anew and reads the header back.
     fn seal(&mut self) {
         let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
@@ -200,7 +216,8 @@ impl CheckedBatch {
         digest.update(&self.body);
         let crc = u32::try_from(digest.finalize()).expect("a 32-bit checksum");
         self.head[CRC_AT..][..4].copy_from_slice(&crc.to_be_bytes());
-        self.header = BatchHeader::parse(&self.head).expect("neither length nor version changed");
+        self.header =
+            BatchHeader::parse(&self.head).expect("the length is possible and the version did not change");
     }
 }
 

@@ -114,7 +114,7 @@ impl BatchBuilder {
         attributes |= if options.control { CONTROL_BIT } else { 0 };
         let count = self.count;
         let (base_timestamp, max_timestamp) = (self.base_timestamp.unwrap_or(-1), self.max_timestamp);
-        let body = options.compression.compress(self.records).map_err(|_| BatchError::Decompression)?;
+        let body = options.compression.compress(self.records, None).map_err(|_| BatchError::Decompression)?;
         let size = BATCH_HEADER_BYTES + body.len();
         let Ok(length) = i32::try_from(size - LENGTH_OVERHEAD_BYTES) else {
             return Err(BatchError::TooLarge {

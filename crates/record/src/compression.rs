@@ -66,12 +66,14 @@ impl Compression {
         }
     }
 
-    /// Compresses the records of a batch.
-    pub(crate) fn compress(self, input: Vec<u8>) -> io::Result<Vec<u8>> {
+    /// Compresses the records of a batch; `None` is Kafka's default level, and codecs without levels have that only.
+    pub(crate) fn compress(self, input: Vec<u8>, level: Option<i32>) -> io::Result<Vec<u8>> {
         match self {
             Compression::None => Ok(input),
             Compression::Gzip => {
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+                let level = level.and_then(|level| u32::try_from(level).ok());
+                let level = level.map_or_else(flate2::Compression::default, flate2::Compression::new);
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
                 encoder.write_all(&input)?;
                 encoder.finish()
             }
@@ -85,7 +87,7 @@ impl Compression {
                 encoder.write_all(&input)?;
                 Ok(encoder.finish()?)
             }
-            Compression::Zstd => zstd::stream::encode_all(&input[..], ZSTD_LEVEL),
+            Compression::Zstd => zstd::stream::encode_all(&input[..], level.unwrap_or(ZSTD_LEVEL)),
         }
     }
 }

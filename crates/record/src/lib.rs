@@ -14,6 +14,7 @@ pub mod batch_error;
 pub mod builder;
 pub mod compression;
 pub mod header;
+mod recompress;
 pub mod records;
 mod varint;
 mod xerial;

@@ -311,3 +311,58 @@ proptest! {
         survives(bytes);
     }
 }
+
+#[test]
+fn a_recompressed_batch_is_the_same_but_for_its_codec() {
+    let header = |key: &[u8], value: Option<&[u8]>| (key.to_vec(), value.map(<[u8]>::to_vec));
+    let record = |timestamp, key: Option<&[u8]>, value: Option<&[u8]>| OwnedRecord {
+        timestamp,
+        key: key.map(<[u8]>::to_vec),
+        value: value.map(<[u8]>::to_vec),
+        headers: vec![header(b"h", None), header(b"h", Some(b"1")), header(b"h", Some(b"1"))],
+    };
+    let records = [
+        record(1000, Some(b"k"), Some(&[b'v'; 300])),
+        record(990, None, None),
+        record(1010, Some(b""), Some(b"")),
+    ];
+    let producer = Producer { id: ProducerId(7), epoch: ProducerEpoch(3), base_sequence: 41 };
+    for from in Compression::ALL {
+        let batch = build(
+            &records,
+            BatchOptions { compression: from, producer: Some(producer), ..BatchOptions::default() },
+        );
+        for to in Compression::ALL {
+            let again = batch.clone().recompress(to, None, 1 << 20).expect("fits");
+            assert_eq!(again.header().compression(), Ok(to), "{from:?} to {to:?}");
+            let rest =
+                |header: &BatchHeader| BatchHeader { batch_length: 0, crc: 0, attributes: 0, ..*header };
+            assert_eq!(rest(again.header()), rest(batch.header()), "{from:?} to {to:?}");
+            let parsed = CheckedBatch::parse(again.to_vec(), &deep()).expect("a batch by all rules");
+            assert_eq!(parsed.timestamp_bounds(), (TimestampMs(990), TimestampMs(1010)));
+            assert_eq!(read(&again.to_vec()), records, "{from:?} to {to:?}");
+        }
+    }
+}
+
+#[test]
+fn recompressing_is_bounded_and_its_level_counts() {
+    let value = "0123456789abcdef".repeat(1000);
+    let batch = simple(&[&value], Compression::Zstd);
+    assert_eq!(
+        batch.clone().recompress(Compression::None, None, 1000),
+        Err(BatchError::DecompressedTooLarge { max: 1000 })
+    );
+    let mut state = 1_u32;
+    let mut letter = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from(b'a' + u8::try_from((state >> 24) % 7).unwrap())
+    };
+    let words: Vec<String> = (0..300).map(|_| (0..9).map(|_| letter()).collect()).collect();
+    let text: String = (0..3000_usize).map(|i| words[i * i % 293].as_str()).collect();
+    let batch = simple(&[&text], Compression::None);
+    for codec in [Compression::Gzip, Compression::Zstd] {
+        let size = |level| batch.clone().recompress(codec, Some(level), 1 << 20).unwrap().size_in_bytes();
+        assert!(size(9) < size(1), "{codec:?}");
+    }
+}

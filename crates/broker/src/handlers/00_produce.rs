@@ -27,6 +27,7 @@ use crate::call::Call;
 use crate::error::{PartitionError, ProduceError};
 use crate::node::Node;
 use crate::partition::{AppendReply, Appended, Partition};
+use crate::recompress::{self, recompress};
 
 /// First version that names topics by id (KIP-516).
 const BY_TOPIC_ID: i16 = 13;
@@ -119,7 +120,9 @@ async fn queue(
         return Err(ProduceError::InternalTopic);
     }
     let records = data.records.bytes().unwrap_or_default();
-    let batch = check(call.node, &partition, frame.slice_ref(records), version)?;
+    let config = partition.config();
+    let batch = check(call.node, &config, frame.slice_ref(records), version)?;
+    let batch = recompress(call.node.rt(), &config, batch).await?;
     let reply = partition.append(batch, acks).await;
     Ok(Queued { partition, reply })
 }
@@ -129,16 +132,17 @@ const ADMIN_CLIENT_ID: &str = "__admin_client";
 
 fn check(
     node: &Node,
-    partition: &Partition,
+    config: &TopicConfig,
     records: Bytes,
     version: i16,
 ) -> Result<CheckedBatch, ProduceError> {
-    let config = partition.config();
     let rules = BatchRules {
         batch_bytes_max: config.max_message_bytes,
         decompressed_bytes_max: limits::DECOMPRESSED_BATCH_BYTES_MAX,
         validation: match config.produce_validation {
-            ProduceValidation::Header => Validation::Header,
+            // What is written anew is read first: later nobody could tell whose fault a bad record is.
+            ProduceValidation::Header if recompress::codec(config).is_none() => Validation::Header,
+            ProduceValidation::Header => Validation::Records,
             ProduceValidation::Records => Validation::Records,
         },
         keys: if config.cleanup_policy.compact { Keys::Required } else { Keys::Optional },
@@ -151,7 +155,7 @@ fn check(
     if header.is_transactional() {
         return Err(ProduceError::Transactional);
     }
-    check_timestamps(&batch, &config, node.rt().wall_clock_ms())?;
+    check_timestamps(&batch, config, node.rt().wall_clock_ms())?;
     Ok(batch)
 }
 
