@@ -10,9 +10,10 @@ import random
 import threading
 import time
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from support.broker import Broker
 from support.cluster import PATIENCE, admin, create_topic, eventually
 
@@ -236,3 +237,39 @@ def test_a_killed_broker_keeps_what_it_acknowledged(tmp_path):
         broker.process.kill()
         load.thread.join()
         reader.thread.join()
+
+
+def bounds(address: str, topic: str) -> tuple[int, int]:
+    """Where partition 0 starts and ends, told to a client that remembers nothing of an earlier life."""
+    consumer = Consumer({"bootstrap.servers": address, "group.id": "bounds", "enable.auto.commit": False})
+    log_end(consumer, TopicPartition(topic, 0))
+    found = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=PATIENCE)
+    consumer.close()
+    return found
+
+
+def promises_more_than_kafka() -> bool:
+    """Whether the broker is Ottla: Kafka writes down where its logs start once a minute, and may forget when it is killed."""
+    return Path(os.environ.get("OTTLA_BIN", "reference/ottla")).parent.name != "reference"
+
+
+@pytest.mark.skipif(not promises_more_than_kafka(), reason="OTTLA_BIN names no broker that keeps deleted records deleted")
+@pytest.mark.parametrize("config", [{}, {"ottla.durability": "memory"}], ids=["disk", "memory"])
+def test_deleted_records_stay_deleted_when_the_broker_is_killed(tmp_path, config):
+    broker = Broker(tmp_path / "data")
+    broker.start()
+    try:
+        topic = create_topic(1, "deleted", config, address=broker.address)
+        producer = Producer({"bootstrap.servers": broker.address})
+        for number in range(100):
+            producer.produce(topic, str(number), partition=0)
+        assert producer.flush(PATIENCE) == 0
+        for before, start in [(60, 60), (30, 60), (OFFSET_END, 100)]:
+            client = admin(broker.address)
+            deleted = client.delete_records([TopicPartition(topic, 0, before)])
+            assert [future.result(PATIENCE).low_watermark for future in deleted.values()] == [start]
+            broker.kill()
+            broker.start()
+            assert bounds(broker.address, topic) == (start, 100)
+    finally:
+        broker.process.kill()
