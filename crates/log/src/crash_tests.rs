@@ -364,6 +364,54 @@ fn what_is_kept_after_a_failed_sync_survives_the_next_power_cut() {
 }
 
 #[test]
+fn nothing_is_promised_after_the_whole_file_system_failed_to_sync() {
+    let sim = Sim::new(3);
+    let rt = sim.node(NODE);
+    sim.run(async {
+        let dir = DataDir::open(rt.fs(), Path::new("/data"), owner(), || Uuid([7; 16])).expect("opens");
+        let commit = GroupCommit::start(&rt, &dir).expect("starts");
+        let open = |index: usize| {
+            let options = OpenOptions {
+                dir: dir.path().join(format!("t-{index}")),
+                topic_id: None,
+                config: LogConfig::default(),
+                recovery: Recovery::Clean,
+                start_offset: Offset::ZERO,
+                files: Arc::new(OpenFiles::new(4)),
+            };
+            Log::open(rt.fs(), options).expect("opens").0
+        };
+        let mut logs: Vec<Log> = (0..40).map(open).collect();
+        let mut dice = Dice(9);
+        let write = |log: &mut Log, dice: &mut Dice| {
+            let (batch, _) = batch(dice, log.log_end());
+            log.append(batch, LeaderEpoch(0), 0).expect("appends");
+            log.write().expect("writes");
+        };
+        // Enough rounds of many files for the whole file system to be synced at once, one of which fails.
+        let mut bystander = open(40);
+        for round in 0..70 {
+            logs.iter_mut().for_each(|log| write(log, &mut dice));
+            if round == 69 {
+                write(&mut bystander, &mut dice);
+                sim.disk(NODE).fail_next_sync();
+            }
+            let (sender, mut results) = rt::channel::mpsc::unbounded_channel();
+            for (index, log) in logs.iter_mut().enumerate() {
+                let (job, sender) = (log.take_sync().expect("something to sync"), sender.clone());
+                commit.submit(job, move |synced| sender.send((index, synced)).expect("waited for"));
+            }
+            drop(sender);
+            while let Some((index, synced)) = results.recv().await {
+                assert_eq!(logs[index].synced(synced).is_err(), round == 69, "round {round}");
+            }
+        }
+        let job = bystander.take_sync().expect("something to sync");
+        bystander.synced(commit.sync(job).await).expect_err("its bytes may have been in what failed");
+    });
+}
+
+#[test]
 fn group_commit_answers_every_job_and_tells_of_failures() {
     let sim = Sim::new(2);
     let rt = sim.node(NODE);

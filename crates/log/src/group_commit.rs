@@ -3,6 +3,8 @@
 //! - G1 While one round runs, the next one collects: a job waits for one round at the most, then for its own.
 //! - G2 Every job hears how it ended, once. A round over the whole file system that fails, fails for all in it.
 //! - G3 Nothing that failed is synced again (D1).
+//! - G4 After the whole file system failed to sync, every later job fails too. The failure may have taken bytes of logs
+//!   that were in no round, and it is told once only: the next sync would succeed without them.
 
 use std::io;
 use std::sync::Arc;
@@ -35,7 +37,13 @@ impl GroupCommit {
         let anchor = data_dir.anchor().clone();
         let allowed = rt.fs().filesystem_sync_reports_errors(&anchor)?;
         let (sender, receiver) = mpsc::unbounded_channel();
-        let rounds = Rounds { rt: rt.clone(), anchor, chooser: MethodChooser::new(allowed), jobs: receiver };
+        let rounds = Rounds {
+            rt: rt.clone(),
+            anchor,
+            chooser: MethodChooser::new(allowed),
+            jobs: receiver,
+            failed: None,
+        };
         rt.spawn("group commit", rounds.run());
         Ok(GroupCommit { jobs: sender })
     }
@@ -69,6 +77,8 @@ struct Rounds {
     anchor: File,
     chooser: MethodChooser,
     jobs: mpsc::UnboundedReceiver<Request>,
+    /// How the whole file system failed (G4).
+    failed: Option<Arc<io::Error>>,
 }
 
 impl Rounds {
@@ -83,6 +93,12 @@ impl Rounds {
     }
 
     async fn round(&mut self, round: Vec<Request>) {
+        if let Some(error) = &self.failed {
+            for Request { job, done } in round {
+                done(Synced { ticket: job.ticket, result: Err(Arc::clone(error)) });
+            }
+            return;
+        }
         let files = round.iter().map(|request| request.job.files.len() + request.job.dirs.len()).sum();
         let method = self.chooser.choose(files);
         let started = self.rt.now();
@@ -121,9 +137,10 @@ impl Rounds {
         }
     }
 
-    async fn file_system(&self, round: Vec<Request>) {
+    async fn file_system(&mut self, round: Vec<Request>) {
         let (fs, anchor) = (self.rt.fs().clone(), self.anchor.clone());
         let result = self.rt.blocking(move || fs.sync_filesystem(&anchor)).await.map_err(Arc::new);
+        self.failed = result.as_ref().err().cloned();
         for Request { job, done } in round {
             done(Synced { ticket: job.ticket, result: result.clone() });
         }
