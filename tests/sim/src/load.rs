@@ -12,6 +12,7 @@ use client::{
     Reset, TopicPartition,
 };
 use model::{ErrorCode, Offset, TopicName};
+use record::Compression;
 use rt::Rt;
 use rt::channel::watch;
 
@@ -74,6 +75,7 @@ pub async fn idempotent(mut worker: Worker, writer: u32, places: Vec<TopicPartit
     let config = ProducerConfig {
         linger: Duration::from_millis(worker.draw.within(0..=10)),
         batch_bytes: 2_000,
+        compression: *worker.draw.pick(&[Compression::None, Compression::Lz4, Compression::Zstd]),
         delivery_timeout: Duration::from_secs(24 * 3600),
         ..ProducerConfig::default()
     };

@@ -56,6 +56,10 @@ pub struct Report {
 /// The topics of the load and their partitions.
 const TOPICS: [(&str, i32); 2] = [("orders", 3), ("rides", 2)];
 
+/// Producers, and how many of them are idempotent: the first ones.
+const WRITERS: u32 = 5;
+const IDEMPOTENT_WRITERS: u32 = 3;
+
 /// Longest time, simulated, for anything that must happen sooner or later.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -157,10 +161,10 @@ impl Run<'_> {
         stop: &watch::Receiver<bool>,
     ) -> Vec<rt::Task> {
         let mut tasks = Vec::new();
-        for writer in 0..5 {
+        for writer in 0..WRITERS {
             let worker = self.worker(&format!("writer-{writer}"), server, draw, stop);
             let rt = worker.rt.clone();
-            tasks.push(if writer < 3 {
+            tasks.push(if writer < IDEMPOTENT_WRITERS {
                 rt.spawn("writer", load::idempotent(worker, writer, places()))
             } else {
                 rt.spawn("writer", load::plain(worker, writer, places()))
@@ -188,6 +192,11 @@ impl Run<'_> {
     /// Ends the broker: its power goes, at a time or before a disk call, or its process is killed, perhaps after a sync
     /// failed; waits until it is over.
     async fn cut(&self, draw: &mut Draw) {
+        // Whose numbers make a second delivery harmless may lose connections to a broker that lives on.
+        for writer in 0..IDEMPOTENT_WRITERS {
+            self.watcher.sleep(Duration::from_millis(draw.within(0..=100))).await;
+            self.sim.network().reset(&format!("writer-{writer}"), NODE);
+        }
         match draw.within(0..=5) {
             0 | 1 => {
                 self.watcher.sleep(Duration::from_millis(draw.within(0..=1_500))).await;
