@@ -30,6 +30,7 @@ use crate::node::Node;
 use crate::partition::{Opener, PartitionTable};
 use crate::producer_ids::ProducerIds;
 use crate::reconciler::Reconciler;
+use crate::retention;
 use crate::service::BrokerService;
 use crate::storage::Storage;
 
@@ -144,6 +145,7 @@ impl Broker {
         opener.remove_put_away_after(PUT_AWAY_DELAY);
         reconciler.open_all(&image).await;
         rt.spawn("reconciler", reconciler.run(committed));
+        rt.spawn("retention", retention::run(rt.clone(), Arc::clone(&node)));
         rt.spawn("checkpoints", checkpointer::run(Arc::clone(&node)));
         let server = Server::start(rt, bound, limits(&node.config), BrokerService::new(Arc::clone(&node)));
         Ok(Broker { node, server, opener, storage, addresses })

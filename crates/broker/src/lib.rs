@@ -24,6 +24,7 @@ mod producer_ids;
 mod recompress;
 mod reconciler;
 mod registry;
+mod retention;
 mod service;
 mod storage;
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use config::TopicConfig;
-use log::{ActiveProducer, LogReader};
+use log::{ActiveProducer, LogReader, Retention};
 use model::{LeaderEpoch, Offset, TimestampMs, TopicName, TopicPartition};
 use record::CheckedBatch;
 use replica::Acks;
@@ -115,6 +115,12 @@ impl Partition {
         self.ask(Command::SyncTo { partition: self.id, to, reply }, synced).await??;
         self.promised_start.fetch_max(to.0, Ordering::AcqRel);
         Ok(())
+    }
+
+    /// Where the log would start without what has expired; `None` when nothing has.
+    pub async fn expired_to(&self, retention: Retention) -> Result<Option<Offset>, PartitionError> {
+        let (reply, expired) = oneshot::channel();
+        self.ask(Command::ExpiredTo { partition: self.id, retention, reply }, expired).await?
     }
 
     /// Moves the log's start to what was promised and written down, and removes the segments below; yields where

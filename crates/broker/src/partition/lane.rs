@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{ActiveProducer, GroupCommit, Log, SyncJob, Synced};
+use log::{ActiveProducer, GroupCommit, Log, Retention, SyncJob, Synced};
 use model::{Offset, TimestampMs, TopicPartition, limits};
 use record::CheckedBatch;
 use replica::{Acks, Contract, Leader};
@@ -57,6 +57,15 @@ pub enum Command {
         to: Offset,
         /// Who hears.
         reply: oneshot::Sender<Result<(), PartitionError>>,
+    },
+    /// Say where the log would start without what has expired.
+    ExpiredTo {
+        /// Where.
+        partition: TopicPartition,
+        /// What may stay.
+        retention: Retention,
+        /// Who hears.
+        reply: oneshot::Sender<Result<Option<Offset>, PartitionError>>,
     },
     /// Let the log start at `to`, and remove the segments below.
     AdvanceStart {
@@ -191,6 +200,12 @@ impl Lane {
                 let job = self.partitions.get_mut(&partition).and_then(|leading| leading.sync_to(to, reply));
                 if let Some(job) = job {
                     self.submit(partition, job);
+                }
+            }
+            Command::ExpiredTo { partition, retention, reply } => {
+                let now = self.now();
+                if let Some(leading) = self.partitions.get_mut(&partition) {
+                    drop(reply.send(leading.expired_to(retention, now)));
                 }
             }
             Command::AdvanceStart { partition, to, reply } => {

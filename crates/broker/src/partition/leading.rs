@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use log::{ActiveProducer, Log, LogError, Sequence, SyncJob, Synced};
+use log::{ActiveProducer, Log, LogError, Retention, Sequence, SyncJob, Synced};
 use model::limits::UNSYNCED_BYTES_MAX;
 use model::{Offset, TimestampMs};
 use record::CheckedBatch;
@@ -211,6 +211,22 @@ impl Leading {
         }
         self.syncing_to.push((to, reply));
         self.next_sync()
+    }
+
+    /// Where the log would start without what has expired; closes the newest segment when all of it has.
+    pub fn expired_to(
+        &mut self,
+        retention: Retention,
+        now: TimestampMs,
+    ) -> Result<Option<Offset>, PartitionError> {
+        if self.failed {
+            return Err(storage_failed());
+        }
+        let expired = self.log.expired_to(retention, now.0, self.leader.high_watermark());
+        expired.map_err(|error| {
+            self.fail(&error);
+            storage_failed()
+        })
     }
 
     /// Moves the start of the log, which the checkpoint has by now, and removes what lies below it.

@@ -6,6 +6,7 @@ mod groups;
 mod hostile;
 mod pipelining;
 mod power_cuts;
+mod retention;
 mod samples;
 mod support;
 mod traces;

@@ -1,0 +1,125 @@
+//! Records past their topic's retention go, whole segments at a time, and stay gone; offsets are never used again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use client::{Client, NewRecord, OffsetQuery, Producer, ProducerConfig, TopicPartition};
+use model::{Offset, TopicName};
+use rt::sim::Sim;
+use sim_tests::server::{NODE, Server};
+
+use crate::support::create_topic_with;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Writes `count` records of about a kilobyte each; the offset of the last.
+async fn produce(client: &Client, topic: &TopicName, count: usize) -> Offset {
+    let producer = Producer::new(client, ProducerConfig::default());
+    let mut last = Offset(-1);
+    for _ in 0..count {
+        let value = vec![b'x'; 1000];
+        let record = NewRecord { value: Some(&value), ..NewRecord::default() };
+        let written = producer.send(topic, record).await.unwrap().await.unwrap();
+        last = written.offset.unwrap();
+    }
+    last
+}
+
+/// The first offset and the high watermark of a topic's only partition.
+async fn bounds(client: &Client, topic: &TopicName) -> (i64, i64) {
+    let place = TopicPartition::new(topic.clone(), 0);
+    let mut bounds = Vec::new();
+    for query in [OffsetQuery::Earliest, OffsetQuery::Latest] {
+        let found = client.list_offsets(&BTreeMap::from([(place.clone(), query)])).await.unwrap();
+        bounds.push(found[&place].unwrap().0);
+    }
+    (bounds[0], bounds[1])
+}
+
+#[test]
+fn records_past_their_age_go_and_their_offsets_with_them() {
+    for seed in 0..10 {
+        let sim = Sim::new(seed);
+        sim.run(async {
+            let server = Server::new(&sim, &[("log.retention.check.interval.ms", "60000")]);
+            server.start().await.unwrap();
+            let rt = sim.node("client");
+            let client = server.client(&rt).await;
+            let small = ("internal.segment.bytes", "4096");
+            let aged = create_topic_with(&client, "aged", 1, &[("retention.ms", "600000"), small]).await;
+            let kept = create_topic_with(&client, "kept", 1, &[("retention.ms", "-1"), small]).await;
+            produce(&client, &aged, 20).await;
+            produce(&client, &kept, 20).await;
+            rt.sleep(6 * MINUTE).await;
+            produce(&client, &aged, 4).await;
+            rt.sleep(6 * MINUTE).await;
+            let (start, end) = bounds(&client, &aged).await;
+            assert!(
+                (17..=20).contains(&start),
+                "seed {seed}: the young segment stays, the old ones go: {start}"
+            );
+            assert_eq!(end, 24);
+            rt.sleep(10 * MINUTE).await;
+            assert_eq!(bounds(&client, &aged).await, (24, 24), "seed {seed}: all are old by now");
+            assert_eq!(bounds(&client, &kept).await, (0, 20), "seed {seed}: this topic keeps everything");
+            sim.power_cut(NODE);
+            server.start().await.unwrap();
+            let client = server.client(&rt).await;
+            assert_eq!(bounds(&client, &aged).await, (24, 24), "seed {seed}: nothing comes back");
+            assert_eq!(bounds(&client, &kept).await, (0, 20));
+            assert_eq!(
+                produce(&client, &aged, 1).await,
+                Offset(24),
+                "seed {seed}: no offset is used twice (I1)"
+            );
+        });
+    }
+}
+
+#[test]
+fn a_log_past_its_size_loses_its_oldest_segments() {
+    let sim = Sim::new(7);
+    sim.run(async {
+        let server = Server::new(&sim, &[("log.retention.check.interval.ms", "60000")]);
+        server.start().await.unwrap();
+        let rt = sim.node("client");
+        let client = server.client(&rt).await;
+        let configs = [("retention.bytes", "10000"), ("internal.segment.bytes", "4096")];
+        let topic = create_topic_with(&client, "sized", 1, &configs).await;
+        produce(&client, &topic, 40).await;
+        rt.sleep(2 * MINUTE).await;
+        let (start, end) = bounds(&client, &topic).await;
+        assert_eq!(end, 40);
+        // Segments of three records of 1,069 bytes: a log of 10,000 bytes and at most one segment more stays.
+        assert!((28..=31).contains(&start), "{start}");
+    });
+}
+
+#[test]
+fn a_cut_while_records_go_loses_no_offset_and_brings_nothing_back() {
+    for seed in 0..40 {
+        let sim = Sim::new(seed);
+        sim.run(async {
+            let server = Server::new(&sim, &[("log.retention.check.interval.ms", "60000")]);
+            server.start().await.unwrap();
+            let rt = sim.node("client");
+            let client = server.client(&rt).await;
+            let configs = [("retention.ms", "600000"), ("internal.segment.bytes", "4096")];
+            let topic = create_topic_with(&client, "aged", 1, &configs).await;
+            produce(&client, &topic, 20).await;
+            // Minutes 1 to 9 write checkpoints at most; the pass of minute 11 has more to do than 20 calls.
+            rt.sleep(10 * MINUTE).await;
+            sim.power_cut_after_disk_ops(NODE, 1 + seed % 20);
+            rt.sleep(3 * MINUTE).await;
+            sim.power_cut(NODE);
+            server.start().await.unwrap();
+            let client = server.client(&rt).await;
+            let (start, end) = bounds(&client, &topic).await;
+            assert!(start <= end && end == 20, "seed {seed}: {start} to {end}, and 20 were acknowledged");
+            assert_eq!(produce(&client, &topic, 1).await, Offset(20), "seed {seed}: the next offset (I1)");
+            rt.sleep(2 * MINUTE).await;
+            let (later, _) = bounds(&client, &topic).await;
+            assert!(start <= later, "seed {seed}: the start went back from {start} to {later}");
+        });
+    }
+}
