@@ -5,12 +5,22 @@ use std::time::Duration;
 
 use client::{Client, NewRecord, OffsetQuery, Producer, ProducerConfig, TopicPartition};
 use model::{Offset, TopicName};
+use rt::Rt;
 use rt::sim::Sim;
 use sim_tests::server::{NODE, Server};
 
 use crate::support::create_topic_with;
 
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// A broker that looks for expired records each minute, and a client of it.
+async fn started(sim: &Sim) -> (Server<'_>, Rt, Client) {
+    let server = Server::new(sim, &[("log.retention.check.interval.ms", "60000")]);
+    server.start().await.unwrap();
+    let rt = sim.node("client");
+    let client = server.client(&rt).await;
+    (server, rt, client)
+}
 
 /// Writes `count` records of about a kilobyte each; the offset of the last.
 async fn produce(client: &Client, topic: &TopicName, count: usize) -> Offset {
@@ -41,10 +51,7 @@ fn records_past_their_age_go_and_their_offsets_with_them() {
     for seed in 0..10 {
         let sim = Sim::new(seed);
         sim.run(async {
-            let server = Server::new(&sim, &[("log.retention.check.interval.ms", "60000")]);
-            server.start().await.unwrap();
-            let rt = sim.node("client");
-            let client = server.client(&rt).await;
+            let (server, rt, client) = started(&sim).await;
             let small = ("internal.segment.bytes", "4096");
             let aged = create_topic_with(&client, "aged", 1, &[("retention.ms", "600000"), small]).await;
             let kept = create_topic_with(&client, "kept", 1, &[("retention.ms", "-1"), small]).await;
@@ -80,10 +87,7 @@ fn records_past_their_age_go_and_their_offsets_with_them() {
 fn a_log_past_its_size_loses_its_oldest_segments() {
     let sim = Sim::new(7);
     sim.run(async {
-        let server = Server::new(&sim, &[("log.retention.check.interval.ms", "60000")]);
-        server.start().await.unwrap();
-        let rt = sim.node("client");
-        let client = server.client(&rt).await;
+        let (_server, rt, client) = started(&sim).await;
         let configs = [("retention.bytes", "10000"), ("internal.segment.bytes", "4096")];
         let topic = create_topic_with(&client, "sized", 1, &configs).await;
         produce(&client, &topic, 40).await;
@@ -100,10 +104,7 @@ fn a_cut_while_records_go_loses_no_offset_and_brings_nothing_back() {
     for seed in 0..40 {
         let sim = Sim::new(seed);
         sim.run(async {
-            let server = Server::new(&sim, &[("log.retention.check.interval.ms", "60000")]);
-            server.start().await.unwrap();
-            let rt = sim.node("client");
-            let client = server.client(&rt).await;
+            let (server, rt, client) = started(&sim).await;
             let configs = [("retention.ms", "600000"), ("internal.segment.bytes", "4096")];
             let topic = create_topic_with(&client, "aged", 1, &configs).await;
             produce(&client, &topic, 20).await;
