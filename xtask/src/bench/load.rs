@@ -85,11 +85,10 @@ impl Load {
                 &bytes,
                 "--throughput",
                 "-1",
+                // One flag with all its values: given again, it forgets what it was given before.
                 "--command-property",
                 "acks=all",
-                "--command-property",
                 &batch,
-                "--command-property",
                 "linger.ms=5",
             ],
         )?;

@@ -89,7 +89,7 @@ final class ToolCases {
     void perf() throws Exception {
         String topic = createTopic(3);
         String sent = Tool.ok(Tool.PRODUCER_PERF, "--topic", topic, "--num-records", "20000", "--record-size", "500", "--throughput", "-1",
-            "--bootstrap-server", BOOTSTRAP, "--command-property", "acks=all", "--command-property", "compression.type=lz4");
+            "--bootstrap-server", BOOTSTRAP, "--command-property", "acks=all", "compression.type=lz4");
         Check.that(sent.contains("20000 records sent"), sent);
         Check.equal(20000L, total(tool(Tool.GET_OFFSETS, "--topic", topic)), "sum of the ends");
         Check.equal(0L, total(tool(Tool.GET_OFFSETS, "--topic", topic, "--time", "earliest")), "sum of the beginnings");
