@@ -19,9 +19,6 @@ pub const BATCH_BYTES_MAX: usize = 1_048_588;
 /// Largest answer to one fetch, bytes, whatever the client asks; Kafka's `fetch.max.bytes`.
 pub const FETCH_BYTES_MAX: usize = 55 * 1024 * 1024;
 
-/// Fetch sessions a node remembers; Kafka's `max.incremental.fetch.session.cache.slots`.
-pub const FETCH_SESSIONS_MAX: usize = 1000;
-
 /// Appends that may queue before one partition's writer.
 pub const APPEND_QUEUE_MAX: usize = 1024;
 
