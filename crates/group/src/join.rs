@@ -22,7 +22,7 @@ const TEXT_BYTES_MAX: usize = 32_767 - 37;
 
 impl JoinReply {
     /// The answer of an error.
-    pub(crate) fn failed(error: ErrorCode, member_id: MemberId) -> JoinReply {
+    pub fn failed(error: ErrorCode, member_id: MemberId) -> JoinReply {
         JoinReply {
             error,
             generation: -1,

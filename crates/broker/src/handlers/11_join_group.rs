@@ -5,7 +5,6 @@
 //! - An empty group id is INVALID_GROUP_ID: only plain offset storage may use it.
 
 use group::{Event, JoinReply, JoinRequest, MemberId, Protocol, Reply};
-use model::ErrorCode;
 use wire::join_group::JoinGroupResponseMember;
 use wire::{JoinGroupRequest, JoinGroupResponse};
 
@@ -19,10 +18,10 @@ const SKIP_ASSIGNMENT_SINCE: i16 = 9;
 const NULL_PROTOCOL_SINCE: i16 = 7;
 
 pub async fn handle(call: &Call<'_>, request: JoinGroupRequest<'_>, version: i16) -> JoinGroupResponse<'static> {
-    let member_id = request.member_id.to_string();
+    let member_id = MemberId::from(request.member_id.as_ref());
     let join = JoinRequest {
         group_id: request.group_id.as_ref().into(),
-        member_id: request.member_id.as_ref().into(),
+        member_id: member_id.clone(),
         group_instance_id: request.group_instance_id.as_deref().map(Into::into),
         client_id: call.client_id.into(),
         client_host: format!("/{}", call.connection.peer.ip().to_canonical()).into(),
@@ -44,20 +43,7 @@ pub async fn handle(call: &Call<'_>, request: JoinGroupRequest<'_>, version: i16
     match call.node.ask_group(&request.group_id, move |ticket| Event::Join(ticket, join)).await {
         Ok(Reply::Join(reply)) => answer(reply, version),
         Ok(other) => unreachable!("a join was answered with {other:?}"),
-        Err(error) => answer(refused(error, member_id), version),
-    }
-}
-
-fn refused(error: ErrorCode, member_id: String) -> JoinReply {
-    JoinReply {
-        error,
-        generation: -1,
-        protocol_type: None,
-        protocol_name: None,
-        leader: MemberId::from(""),
-        skip_assignment: false,
-        member_id: MemberId::from(member_id),
-        members: Vec::new(),
+        Err(error) => answer(JoinReply::failed(error, member_id), version),
     }
 }
 
