@@ -239,16 +239,21 @@ pub(crate) enum CompressionArg {
 WHERE TO START AND END (-o FROM or -o FROM:TO)
   start  end         the oldest record, the next one to come
   1234               this offset
-  +100  -100         100 records after the oldest, 100 before the end
+  +100  -100         100 records after the oldest, 100 before the end, in each partition
   @1700000000000     the first record of that time or later, in milliseconds or seconds
   @2026-01-31T12:00  likewise; a date alone will do; UTC unless it says otherwise
-  @-2h               the first record of that age or younger, in s, m, h, d
+  @-2h               the first record of that age or younger, in ms, s, m, h, d
   FROM:end           stop at what is the end now; TO may also be an offset, +N or a time
+  Such as: -o -5   -o @-1h:end   -o @-15m:-5m   -o 100:+10
 
-HOW RECORDS LOOK (-f json or -f TEXT)
+HOW RECORDS LOOK (-f json, -f value, -f key:value or -f TEXT)
   %t topic   %p partition  %o offset        %T timestamp in ms  %D timestamp as a date
-  %k key     %v value      %K %V lengths    %h headers          %% percent sign
-  \\n \\t \\r \\0 \\\\ \\xHH as usual")]
+  %k key     %s value      %K %S lengths    %h headers          %R length in 4 bytes
+  %% percent sign; \\n \\t \\r \\0 \\\\ \\xHH as usual
+
+JSON, a line for each record
+  topic, partition, offset, timestamp (ms), key, value, headers [{key, value}]
+  Null is null; what is not UTF-8 is {\"base64\": \"…\"}.")]
 pub struct ConsumeArgs {
     #[command(flatten)]
     pub(crate) connect: ConnectArgs,

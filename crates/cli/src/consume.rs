@@ -15,6 +15,7 @@ use rt::Rt;
 use crate::args::ConsumeArgs;
 use crate::failure::{Failure, about_topic};
 use crate::output::{OutputFormat, Reader, is_terminal, wants_colour, write_out};
+use crate::progress::Progress;
 use crate::record_format::{RecordFormat, write_headers};
 use crate::span::{Begin, Finish};
 
@@ -53,6 +54,9 @@ pub(crate) async fn run(rt: &Rt, args: ConsumeArgs) -> Result<(), Failure> {
         finish,
         now_ms,
         left: args.count.unwrap_or(u64::MAX),
+        progress: progress(rt, &args, finish),
+        shown: 0,
+        shown_bytes: 0,
         ends: BTreeMap::new(),
         is_assigned: args.group.is_none(),
         is_noted: false,
@@ -104,6 +108,15 @@ fn check_group(args: &ConsumeArgs) -> Result<(), Failure> {
     }
 }
 
+/// A bar where it is known how much will come, unless the records themselves are what the terminal shows.
+fn progress(rt: &Rt, args: &ConsumeArgs, finish: Option<Finish>) -> Progress {
+    let is_bounded = finish.is_some() || args.count.is_some();
+    if is_terminal() || !is_bounded {
+        return Progress::hidden(rt);
+    }
+    Progress::start(rt, Some(args.count.unwrap_or(0)))
+}
+
 /// What is under way.
 struct Reading {
     client: Client,
@@ -112,6 +125,10 @@ struct Reading {
     finish: Option<Finish>,
     now_ms: i64,
     left: u64,
+    progress: Progress,
+    shown: u64,
+    /// Bytes of what was shown, as it was shown.
+    shown_bytes: u64,
     /// Where to stop in each partition.
     ends: BTreeMap<TopicPartition, Offset>,
     is_assigned: bool,
@@ -141,6 +158,7 @@ impl Reading {
                 Err(failure) => break Err(failure),
             }
         };
+        self.progress.finish(rt);
         let closed = self.consumer.close().await;
         result?;
         Ok(closed?)
@@ -158,7 +176,7 @@ impl Reading {
         }
         if TROUBLE_NOTED <= lasting && !self.is_noted {
             self.is_noted = true;
-            note(&format!("{error}: trying again for {} s", TROUBLE_MAX.as_secs()));
+            self.note(&format!("{error}: trying again for {} s", TROUBLE_MAX.as_secs()));
         }
         Ok(())
     }
@@ -168,13 +186,16 @@ impl Reading {
             Event::Records(records) => return self.on_records(rt, records).await,
             Event::Assigned(places) => {
                 self.is_assigned = true;
-                note(&format!("reading {} as a member of the group", partitions(&places)));
+                self.note(&format!("reading {} as a member of the group", partitions(&places)));
                 self.find_ends().await?;
             }
             Event::Revoked(_) => self.is_assigned = false,
             Event::Lost(places) => {
                 self.is_assigned = false;
-                note(&format!("the group gave {} to others: records may come twice", partitions(&places)));
+                self.note(&format!(
+                    "the group gave {} to others: records may come twice",
+                    partitions(&places)
+                ));
             }
             Event::Idle => {}
         }
@@ -197,12 +218,26 @@ impl Reading {
             }
             self.show.write(record, &mut text);
             self.left -= 1;
+            self.shown += 1;
         }
         for (place, offset) in next {
             self.consumer.seek(&place, Start::At(offset)).await?;
             self.consumer.pause(&place);
         }
-        if text.is_empty() { Ok(Reader::Listens) } else { write_out(rt, text).await }
+        if text.is_empty() {
+            return Ok(Reader::Listens);
+        }
+        self.shown_bytes += u64::try_from(text.len()).unwrap_or(0);
+        self.progress.show(rt, self.shown, self.shown, self.shown_bytes);
+        write_out(rt, text).await
+    }
+
+    /// A word on the side, for people only.
+    fn note(&self, text: &str) {
+        use std::io::IsTerminal;
+        if std::io::stderr().is_terminal() {
+            self.progress.aside(|| eprintln!("\x1b[2m{text}\x1b[0m"));
+        }
     }
 
     /// Where to stop, for what is read now.
@@ -221,6 +256,7 @@ impl Reading {
             Some(timestamp) => self.client.list_offsets(&all(OffsetQuery::Timestamp(timestamp))).await?,
             None => client::Offsets::new(),
         };
+        let mut left = 0u64;
         for (place, position) in positions {
             let of = |offsets: &client::Offsets| offsets.get(&place).copied().flatten();
             let end = match finish {
@@ -229,8 +265,12 @@ impl Reading {
                 Finish::After(records) => Some(position.plus(i64::try_from(records).unwrap_or(i64::MAX))),
                 Finish::Timestamp(_) | Finish::Ago(_) => of(&timed).or(of(&ends)),
             };
+            let to_come = end.map_or(0, |end| end.0.saturating_sub(position.0).max(0).unsigned_abs());
+            left += to_come;
             self.ends.extend(end.map(|end| (place, end)));
         }
+        // Offsets and records differ where some were compacted away or belong to the brokers: then the bar jumps.
+        self.progress.set_length(self.shown + left.min(self.left));
         Ok(())
     }
 
@@ -240,14 +280,6 @@ impl Reading {
             positions.iter().all(|(place, position)| self.ends.get(place).is_some_and(|end| end <= position))
         };
         self.left == 0 || self.finish.is_some() && self.is_assigned && at_end()
-    }
-}
-
-/// A word on the side, for people only.
-fn note(text: &str) {
-    use std::io::IsTerminal;
-    if std::io::stderr().is_terminal() {
-        eprintln!("\x1b[2m{text}\x1b[0m");
     }
 }
 

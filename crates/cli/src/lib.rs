@@ -17,6 +17,7 @@ mod input;
 mod number;
 mod output;
 mod produce;
+mod progress;
 mod record_format;
 mod span;
 mod suggest;

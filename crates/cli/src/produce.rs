@@ -8,10 +8,9 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use client::{Acks, Client, Delivery, NewRecord, Producer, ProducerConfig};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use model::PartitionIndex;
 use record::{Compression, Header};
-use rt::{Instant, Rt};
+use rt::Rt;
 
 use crate::args::{AcksArg, CompressionArg, ProduceArgs};
 use crate::cell::Cell;
@@ -19,6 +18,7 @@ use crate::failure::{Failure, about_topic};
 use crate::input::{Input, Lines};
 use crate::number;
 use crate::output::Output;
+use crate::progress::Progress;
 
 /// Records between two looks at the progress bar.
 const RECORDS_PER_LOOK: u64 = 1024;
@@ -34,7 +34,9 @@ pub(crate) async fn run(rt: &Rt, args: ProduceArgs) -> Result<(), Failure> {
         delivery_timeout: Duration::from_secs(60),
         ..ProducerConfig::default()
     };
-    let progress = Progress::new(rt, &input);
+    // Nobody needs to see how far they have typed.
+    let is_typed = input.length().is_none() && std::io::stdin().is_terminal();
+    let progress = if is_typed { Progress::hidden(rt) } else { Progress::start(rt, input.length()) };
     let mut writing = Writing {
         producer: Producer::new(&client, config),
         deliveries: VecDeque::new(),
@@ -43,8 +45,7 @@ pub(crate) async fn run(rt: &Rt, args: ProduceArgs) -> Result<(), Failure> {
         bytes: 0,
     };
     let result = writing.write_all(rt, &args, Lines::new(input), &progress).await;
-    progress.bar.finish_and_clear();
-    let elapsed = rt.now().saturating_since(progress.started);
+    let elapsed = progress.finish(rt);
     let mut output = Output::new(args.output.output);
     match result {
         Ok(()) => {
@@ -132,10 +133,10 @@ impl Writing {
             }
             self.collect()?;
             if self.sent.is_multiple_of(RECORDS_PER_LOOK) {
-                progress.show(rt, lines.bytes(), self.sent);
+                progress.show(rt, lines.bytes(), self.sent, lines.bytes());
             }
         }
-        progress.show(rt, lines.bytes(), self.sent);
+        progress.show(rt, lines.bytes(), self.sent, lines.bytes());
         self.producer.flush().await;
         self.collect()?;
         sending
@@ -216,50 +217,6 @@ fn report(args: &ProduceArgs, writing: &Writing, elapsed: Duration, output: &mut
         elapsed.as_secs_f64(),
         number::grouped(number::rate(writing.written, elapsed)),
     ));
-}
-
-/// The bar on standard error: only where a terminal shows it, and nobody is typing there.
-struct Progress {
-    bar: ProgressBar,
-    started: Instant,
-}
-
-impl Progress {
-    fn new(rt: &Rt, input: &Input) -> Progress {
-        let typed = input.length().is_none() && std::io::stdin().is_terminal();
-        let (bar, template) = match input.length() {
-            Some(length) => (
-                ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr()),
-                "{bar:32.cyan/dim} {percent:>3}%  {msg}",
-            ),
-            None => {
-                (ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()), "{spinner:.cyan} {msg}")
-            }
-        };
-        if typed {
-            bar.set_draw_target(ProgressDrawTarget::hidden());
-        }
-        // The templates are constants; a wrong one would show the plain bar.
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("━╸─"));
-        }
-        Progress { bar, started: rt.now() }
-    }
-
-    fn show(&self, rt: &Rt, bytes: u64, records: u64) {
-        if self.bar.is_hidden() {
-            return;
-        }
-        let elapsed = rt.now().saturating_since(self.started);
-        self.bar.set_position(bytes);
-        self.bar.set_message(format!(
-            "{} records  {}  {} records/s  {}/s",
-            number::grouped(records),
-            number::bytes(bytes),
-            number::grouped(number::rate(records, elapsed)),
-            number::bytes(number::rate(bytes, elapsed)),
-        ));
-    }
 }
 
 #[cfg(test)]

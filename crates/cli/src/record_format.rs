@@ -1,4 +1,6 @@
-//! How `consume` shows a record: as JSON, as a line for people, or as a text with fields in it.
+//! How `consume` shows a record: as JSON, or as a text with fields in it, whose letters are those of kcat.
+//!
+//! - F1 Whatever a record holds, JSON keeps all of it, and one record is one line.
 
 use client::Record;
 
@@ -33,7 +35,7 @@ pub(crate) enum Field {
     Offset,
     /// `%k`
     Key,
-    /// `%v`
+    /// `%s`, `%v`
     Value,
     /// `%h`
     Headers,
@@ -43,15 +45,23 @@ pub(crate) enum Field {
     Date,
     /// `%K`
     KeyLength,
-    /// `%V`
+    /// `%S`, `%V`
     ValueLength,
+    /// `%R`
+    ValueLengthBytes,
 }
 
-/// `json`, or a text with fields and escapes.
+/// One of the formats that have a name, or a text with fields and escapes.
 pub(crate) fn parse(text: &str) -> Result<RecordFormat, String> {
-    if text == "json" {
-        return Ok(RecordFormat::Json);
+    match text {
+        "json" => Ok(RecordFormat::Json),
+        "value" => parse_text("%s\\n"),
+        "key:value" => parse_text("%k:%s\\n"),
+        text => parse_text(text),
     }
+}
+
+fn parse_text(text: &str) -> Result<RecordFormat, String> {
     let mut pieces = Vec::new();
     let mut plain = String::new();
     let mut characters = text.chars();
@@ -69,14 +79,15 @@ pub(crate) fn parse(text: &str) -> Result<RecordFormat, String> {
             Some('p') => Field::Partition,
             Some('o') => Field::Offset,
             Some('k') => Field::Key,
-            Some('v') => Field::Value,
+            Some('s' | 'v') => Field::Value,
             Some('h') => Field::Headers,
             Some('T') => Field::Timestamp,
             Some('D') => Field::Date,
             Some('K') => Field::KeyLength,
-            Some('V') => Field::ValueLength,
+            Some('S' | 'V') => Field::ValueLength,
+            Some('R') => Field::ValueLengthBytes,
             Some(other) => {
-                return Err(format!("%{other} is no field: %t %p %o %k %v %h %T %D %K %V or %% expected"));
+                return Err(format!("%{other} is no field: %t %p %o %k %s %h %T %D %K %S %R or %% expected"));
             }
             None => return Err("a field expected after the last %; %% is a percent sign".to_owned()),
         };
@@ -84,6 +95,11 @@ pub(crate) fn parse(text: &str) -> Result<RecordFormat, String> {
         pieces.push(Piece::Field(field));
     }
     push_plain(&mut pieces, &mut plain)?;
+    if !pieces.iter().any(|piece| matches!(piece, Piece::Field(_))) {
+        return Err(format!(
+            "'{text}' shows nothing of a record: json, value, key:value or a text with fields such as %s expected"
+        ));
+    }
     Ok(RecordFormat::Text(pieces))
 }
 
@@ -155,6 +171,10 @@ fn write_piece(piece: &Piece, record: &Record, out: &mut Vec<u8>) {
         Field::Date => out.extend_from_slice(crate::time::show(record.timestamp.0).as_bytes()),
         Field::KeyLength => push_number(length(&record.key), out),
         Field::ValueLength => push_number(length(&record.value), out),
+        Field::ValueLengthBytes => {
+            let length = i32::try_from(length(&record.value)).unwrap_or(i32::MAX);
+            out.extend_from_slice(&length.to_be_bytes());
+        }
     }
 }
 
@@ -225,8 +245,10 @@ fn push_number(number: i64, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use model::{LeaderEpoch, Offset, PartitionIndex, TimestampMs, TopicName};
+    use proptest::prelude::*;
+
+    use super::*;
 
     fn record(key: Option<&'static [u8]>, value: Option<&'static [u8]>) -> Record {
         Record {
@@ -258,6 +280,10 @@ mod tests {
         check(r"%v\t\\\x41\0", &full, "{\"n\":1}\t\\A\0");
         check("%k%v%K", &record(None, None), "-1");
         check("é%oé", &full, "é17é");
+        check("%s|%S", &full, "{\"n\":1}|7");
+        check("%R%s", &full, "\0\0\0\x07{\"n\":1}");
+        check("value", &full, "{\"n\":1}\n");
+        check("key:value", &full, "k:{\"n\":1}\n");
     }
 
     #[test]
@@ -294,8 +320,43 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for format in ["%q", "%", r"\q", "\\", r"\x4", r"\xzz"] {
-            assert!(parse(format).is_err(), "{format}");
+        for (format, expected) in [
+            ("%q", "%q is no field"),
+            ("100%", "a field expected"),
+            (r"%s\q", "\\q means nothing"),
+            ("%s\\", "a letter expected"),
+            (r"%s\x4", "\\x4 is no byte"),
+            (r"%s\xzz", "\\xzz is no byte"),
+            ("table", "'table' shows nothing"),
+            ("", "'' shows nothing"),
+        ] {
+            let wrong = parse(format).expect_err(format);
+            assert!(wrong.starts_with(expected), "{format}: {wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_for_is_a_format_or_refused(text in "([%\\\\][a-zA-Z%0\\\\é]|x[0-9a-f]{0,3}|.){0,12}") {
+            if let Ok(format) = parse(&text) {
+                format.write(&record(Some(b"k"), None), &mut Vec::new());
+            }
+        }
+
+        #[test]
+        fn a_record_is_one_line_of_json(key in any::<Vec<u8>>(), value in any::<Vec<u8>>()) {
+            let record = Record { key: Some(key.into()), value: Some(value.into()), ..record(None, None) };
+            let mut out = Vec::new();
+            RecordFormat::Json.write(&record, &mut out);
+            let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            prop_assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+            for (field, bytes) in [("key", &record.key), ("value", &record.value)] {
+                if let Ok(text) = std::str::from_utf8(bytes.as_ref().unwrap()) {
+                    prop_assert_eq!(json[field].as_str(), Some(text));
+                } else {
+                    prop_assert!(json[field]["base64"].is_string());
+                }
+            }
         }
     }
 }
