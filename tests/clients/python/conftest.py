@@ -1,4 +1,7 @@
-"""Members of groups that a test starts are closed when it ends, whatever its outcome."""
+"""Members of groups that a test starts are closed when it ends, whatever its outcome; a test may be a coroutine."""
+
+import asyncio
+import inspect
 
 import pytest
 from support.member import Member
@@ -16,3 +19,12 @@ def join():
     yield start
     for member in members:
         member.close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Runs a test that is a coroutine in an event loop of its own."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in inspect.signature(pyfuncitem.obj).parameters}))
+    return True

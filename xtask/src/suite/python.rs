@@ -1,4 +1,4 @@
-//! The suite of Python: confluent-kafka, the programs in `examples/python`, a table of flights, and the broker killed under load.
+//! The suite of Python: confluent-kafka, kafka-python, aiokafka, the programs in `examples/python`, a table of flights, and the broker killed under load.
 
 use std::fs;
 use std::path::Path;
