@@ -1,10 +1,10 @@
-//! The keys of brokers: those of Kafka 4.3 that have a meaning here, and ours.
+//! The keys of brokers that have a meaning here: Kafka 4.3's, and ours. `kafka_keys` has the rest of Kafka's.
 //!
 //! Sorted by name; the test of the table says so. Topic defaults take check and default from the topic's row.
 
 use crate::key::Check::{Any, AtLeast, Listeners, MinusOneOrBetween, NotEmpty, ProtocolMap};
 use crate::key::Kind::{Boolean, Int, List, Long, Short, String};
-use crate::key::{Check, Key, Kind};
+use crate::key::{Check, Key, Kind, Update};
 use crate::topic_keys;
 
 /// A broker key that is the default of a topic key in the same unit.
@@ -99,7 +99,7 @@ pub(crate) const KEYS: &[Key] = &[
         .kafka_has("/tmp/kafka-logs", "a folder for temporary files is emptied by the next restart of the machine"),
     default_of("log.flush.interval.messages", "flush.messages"),
     quiet_default_of("log.flush.interval.ms", "flush.ms"),
-    quiet_default_of("log.flush.scheduler.interval.ms", "flush.ms"),
+    Key { update: Update::ReadOnly, ..quiet_default_of("log.flush.scheduler.interval.ms", "flush.ms") },
     default_of("log.index.interval.bytes", "index.interval.bytes"),
     default_of("log.index.size.max.bytes", "segment.index.bytes"),
     default_of("log.local.retention.bytes", "local.retention.bytes"),
@@ -130,6 +130,9 @@ pub(crate) const KEYS: &[Key] = &[
         "How many connections the broker keeps.").cluster_wide().not_yet(),
     key("max.connections.per.ip", Int, "2147483647", AtLeast(0),
         "How many connections the broker keeps from one address.").cluster_wide().not_yet(),
+    key("max.connections.per.ip.overrides", String, "", Any,
+        "max.connections.per.ip for some addresses: ADDRESS:COUNT entries with commas between.")
+        .cluster_wide().not_yet(),
     key("max.incremental.fetch.session.cache.slots", Int, "1000", AtLeast(0),
         "How many incremental fetch sessions the broker remembers."),
     default_of("message.max.bytes", "max.message.bytes"),

@@ -22,6 +22,8 @@ pub enum Kind {
     Double,
     /// Texts with commas between.
     List,
+    /// The name of a Java class.
+    Class,
     /// A text that is never shown.
     Password,
 }
@@ -37,6 +39,7 @@ impl Kind {
             Kind::Long => 5,
             Kind::Double => 6,
             Kind::List => 7,
+            Kind::Class => 8,
             Kind::Password => 9,
         }
     }
@@ -51,6 +54,7 @@ impl Kind {
             Kind::Long => "LONG",
             Kind::Double => "DOUBLE",
             Kind::List => "LIST",
+            Kind::Class => "CLASS",
             Kind::Password => "PASSWORD",
         }
     }
@@ -99,6 +103,8 @@ pub enum Effect {
     Now,
     /// The value is kept and shown, and changes nothing yet.
     NotYet,
+    /// The value is kept and shown, and will change nothing: Ottla does without what it is for.
+    NotNeeded,
 }
 
 /// How a broker's key may change while it runs.
@@ -230,7 +236,7 @@ impl Key {
             Kind::Int => value.parse::<i32>().map(i64::from).ok(),
             Kind::Short => value.parse::<i16>().map(i64::from).ok(),
             Kind::Long => value.parse::<i64>().ok(),
-            Kind::String | Kind::List | Kind::Password => return self.check_text(value),
+            Kind::String | Kind::List | Kind::Class | Kind::Password => return self.check_text(value),
         };
         check_number(self.check, number.ok_or(Invalid::NotANumber(self.kind))?)
     }

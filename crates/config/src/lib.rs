@@ -1,7 +1,7 @@
 //! Configuration: one table of keys, and what the layers of a cluster set on them (D11).
 //!
-//! - K1 A key is described once, in `topic_keys` or `broker_keys`; parsing, checking, describing and typed
-//!   access all read that table.
+//! - K1 A key is described once, in `topic_keys`, `broker_keys` or `kafka_keys`; parsing, checking, describing and
+//!   typed access all read that table.
 //! - K2 What is stored was checked on its way in. A stored value that no longer passes (a newer version wrote
 //!   it) is skipped, and the next layer speaks.
 //! - K3 An unknown key is an error with its nearest neighbour; a key without effect yet says so.
@@ -15,9 +15,12 @@ mod kafka_keys;
 mod key;
 mod layers;
 mod listener;
+mod names;
 mod settings;
 mod topic;
 mod topic_keys;
+
+use std::sync::LazyLock;
 
 pub use broker::BrokerConfig;
 pub use error::{ConfigError, Invalid};
@@ -37,7 +40,12 @@ pub fn topic_keys() -> &'static [Key] {
 
 /// The keys a broker may set, in the order of their names.
 pub fn broker_keys() -> &'static [Key] {
-    broker_keys::KEYS
+    static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+        let mut keys = [broker_keys::KEYS, kafka_keys::KEYS].concat();
+        keys.sort_unstable_by_key(|key| key.name);
+        keys
+    });
+    &KEYS
 }
 
 /// A topic's key by its name.
@@ -47,7 +55,7 @@ pub fn topic_key(name: &str) -> Option<&'static Key> {
 
 /// A broker's key by its name.
 pub fn broker_key(name: &str) -> Option<&'static Key> {
-    find(broker_keys::KEYS, name)
+    find(broker_keys(), name)
 }
 
 fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {

@@ -12,7 +12,7 @@ use crate::error::{ConfigError, nearest};
 use crate::key::Effect;
 use crate::layers::Overrides;
 use crate::topic::check_value;
-use crate::{broker_key, kafka_keys, topic_key};
+use crate::{broker_key, names, topic_key};
 
 /// One line for the operator: a setting that was taken, and changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,10 +81,13 @@ impl Settings {
         if let Some(key) = broker_key(name) {
             check_value(key, value)?;
             self.values.insert(name.to_owned(), value.trim().to_owned());
-            let notice = || Notice::NoEffectYet(name.to_owned());
-            return Ok((key.effect == Effect::NotYet).then(notice));
+            return Ok(match key.effect {
+                Effect::Now => None,
+                Effect::NotYet => Some(Notice::NoEffectYet(name.to_owned())),
+                Effect::NotNeeded => Some(Notice::NotNeeded(name.to_owned())),
+            });
         }
-        if kafka_keys::asks_for_protection(name) {
+        if names::asks_for_protection(name) {
             // Kafka's own defaults switch nothing on.
             let is_off = matches!(value.trim(), "" | "none");
             return if is_off {
@@ -93,7 +96,7 @@ impl Settings {
                 Err(ConfigError::ProtectionMissing { key: name.to_owned() })
             };
         }
-        if kafka_keys::is_without_meaning(name) {
+        if names::is_without_meaning(name) {
             return Ok(Some(Notice::NotNeeded(name.to_owned())));
         }
         match topic_key(name) {

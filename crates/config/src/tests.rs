@@ -257,6 +257,7 @@ fn variables_become_keys_or_at_most_a_notice() {
         ("ottla.durability", "memory"),
         ("log.retention.ms", "5"),
         ("message.max.bytes", "77"),
+        ("process.roles", "broker,controller"),
     ]);
     assert_eq!(settings.values(), &expected);
     let notices: Vec<_> = notices.iter().map(Notice::to_string).collect();
