@@ -2,7 +2,7 @@
 //!
 //! Sorted by name; the test of the table says so. Topic defaults take check and default from the topic's row.
 
-use crate::key::Check::{Any, AtLeast, Listeners, MinusOneOrBetween, NotEmpty, ProtocolMap};
+use crate::key::Check::{Any, AtLeast, Listeners, MinusOneOrBetween, OneFolder, ProtocolMap};
 use crate::key::Kind::{Boolean, Int, List, Long, Short, String};
 use crate::key::{Check, Key, Kind, Update};
 use crate::topic_keys;
@@ -52,7 +52,9 @@ const AS_MANY_AS_THERE_ARE: &str = "a new cluster has one node, a grown one shou
 pub(crate) const KEYS: &[Key] = &[
     Key::broker("advertised.listeners", List, None, Listeners,
         "The addresses clients are told to dial, NAME://host:port; without them each client is told the address it \
-         came in on."),
+         came in on.")
+        .unlike_kafka("Kafka tells the machine's host name instead; set alone, it also listens on every interface at \
+                       its port"),
     key("auto.create.topics.enable", Boolean, "true", Any,
         "Whether asking for a topic that does not exist makes it."),
     Key::broker("broker.rack", String, None, Any,
@@ -85,18 +87,20 @@ pub(crate) const KEYS: &[Key] = &[
     key("listener.security.protocol.map", String, "PLAINTEXT:PLAINTEXT", ProtocolMap,
         "Which protocol each listener name stands for.")
         .kafka_has("PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
-                   "this version serves PLAINTEXT only"),
+                   "this version serves PLAINTEXT only; and it changes at a restart only"),
     key("listeners", List, "PLAINTEXT://localhost:9092", Listeners,
         "The addresses the broker listens on, NAME://host:port; an empty host is every interface, localhost both \
          loopback addresses.")
-        .kafka_has("PLAINTEXT://:9092", "a new server is reachable from its own machine until somebody chooses more"),
+        .kafka_has("PLAINTEXT://:9092", "a new server is reachable from its own machine until somebody chooses more; and they change at a \
+                    restart only"),
     default_of("log.cleaner.delete.retention.ms", "delete.retention.ms"),
     default_of("log.cleaner.max.compaction.lag.ms", "max.compaction.lag.ms"),
     default_of("log.cleaner.min.cleanable.ratio", "min.cleanable.dirty.ratio"),
     default_of("log.cleaner.min.compaction.lag.ms", "min.compaction.lag.ms"),
     default_of("log.cleanup.policy", "cleanup.policy"),
-    key("log.dirs", List, "./ottla-data", NotEmpty, "The folder the data lies in.")
-        .kafka_has("/tmp/kafka-logs", "a folder for temporary files is emptied by the next restart of the machine"),
+    key("log.dirs", List, "./ottla-data", OneFolder, "The folder the data lies in.")
+        .kafka_has("/tmp/kafka-logs", "a folder for temporary files is emptied by the next restart of the machine; and \
+                    there is one folder, not several"),
     default_of("log.flush.interval.messages", "flush.messages"),
     quiet_default_of("log.flush.interval.ms", "flush.ms"),
     Key { update: Update::ReadOnly, ..quiet_default_of("log.flush.scheduler.interval.ms", "flush.ms") },
@@ -138,7 +142,7 @@ pub(crate) const KEYS: &[Key] = &[
     default_of("message.max.bytes", "max.message.bytes"),
     default_of("min.insync.replicas", "min.insync.replicas"),
     key("node.id", Int, "1", AtLeast(0), "The broker's number, unique in its cluster and kept for ever.")
-        .kafka_has("-1", "a first node needs no configuration; one that joins is told its number"),
+        .kafka_has("-1", "a first node needs no configuration"),
     key("num.partitions", Int, "1", AtLeast(1),
         "Partitions of a topic that does not say how many it wants."),
     key("offset.metadata.max.bytes", Int, "4096", Any,

@@ -20,8 +20,8 @@ pub enum Invalid {
     NotMinusOneNorBetween(i64, i64),
     /// None of these texts.
     NotOneOf(&'static [&'static str]),
-    /// A list without entries.
-    Empty,
+    /// No folder, or several.
+    NotOneFolder,
     /// Neither `*` nor pairs of partition and broker.
     NotThrottledReplicas,
     /// A listener's text.
@@ -39,7 +39,9 @@ impl fmt::Display for Invalid {
                 write!(f, "Value must be between {min} and {max} or equal to -1")
             }
             Invalid::NotOneOf(allowed) => write!(f, "String must be one of: {}", allowed.join(", ")),
-            Invalid::Empty => f.write_str("Value must not be empty"),
+            Invalid::NotOneFolder => {
+                f.write_str("this version keeps its data in one folder, so exactly one must be named")
+            }
             Invalid::NotThrottledReplicas => f.write_str(
                 "Value must be the literal '*' or a list of replicas in the following format: \
                  [partitionId]:[brokerId],[partitionId]:[brokerId],...",

@@ -5,9 +5,9 @@
 
 use crate::key::Check::{self, Any, AtLeast, Between, ListOf, OneOf};
 use crate::key::Effect::{self, NotNeeded, NotYet};
+use crate::key::Key;
 use crate::key::Kind::{self, Boolean, Class, Double, Int, List, Long, Short, String};
 use crate::key::Update::{self, ClusterWide, ReadOnly};
-use crate::key::Key;
 
 const fn key(
     name: &'static str,

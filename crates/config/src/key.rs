@@ -2,6 +2,8 @@
 //!
 //! Defaults are texts, as they are in files and answers; the test of the table parses every one.
 
+use std::fmt;
+
 use crate::error::Invalid;
 use crate::listener;
 
@@ -77,14 +79,33 @@ pub enum Check {
     OneOf(&'static [&'static str]),
     /// A list of these texts.
     ListOf(&'static [&'static str]),
-    /// A list with at least one entry.
-    NotEmpty,
+    /// A list of exactly one folder.
+    OneFolder,
     /// `*`, or `partition:broker` pairs.
     ThrottledReplicas,
     /// `NAME://host:port` entries.
     Listeners,
     /// `NAME:PROTOCOL` entries.
     ProtocolMap,
+}
+
+impl fmt::Display for Check {
+    /// The allowed values in words; nothing where the type says all.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Check::Any => Ok(()),
+            Check::AtLeast(min) => write!(f, "at least {min}"),
+            Check::Between(min, max) => write!(f, "{min} to {max}"),
+            Check::MinusOneOrBetween(min, max) => write!(f, "-1, or {min} to {max}"),
+            Check::Fraction => f.write_str("0 to 1"),
+            Check::OneOf(allowed) => write!(f, "one of {}", allowed.join(", ")),
+            Check::ListOf(allowed) => write!(f, "any of {}", allowed.join(", ")),
+            Check::OneFolder => f.write_str("one folder"),
+            Check::ThrottledReplicas => f.write_str("*, or partition:broker pairs"),
+            Check::Listeners => f.write_str("NAME://host:port entries"),
+            Check::ProtocolMap => f.write_str("NAME:PROTOCOL entries"),
+        }
+    }
 }
 
 /// What a key belongs to.
@@ -94,6 +115,16 @@ pub enum Scope {
     Topic,
     /// A broker.
     Broker,
+}
+
+impl Scope {
+    /// Its name in commands and documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scope::Topic => "topic",
+            Scope::Broker => "broker",
+        }
+    }
 }
 
 /// Whether setting a key changes anything in this version.
@@ -107,6 +138,17 @@ pub enum Effect {
     NotNeeded,
 }
 
+impl Effect {
+    /// Its name in commands and documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Effect::Now => "yes",
+            Effect::NotYet => "not yet",
+            Effect::NotNeeded => "not needed",
+        }
+    }
+}
+
 /// How a broker's key may change while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Update {
@@ -114,6 +156,16 @@ pub enum Update {
     ReadOnly,
     /// For one broker or for all.
     ClusterWide,
+}
+
+impl Update {
+    /// Its name in commands and documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Update::ReadOnly => "at start",
+            Update::ClusterWide => "while running",
+        }
+    }
 }
 
 /// A broker key that is the default of a topic key.
@@ -126,12 +178,12 @@ pub struct Synonym {
     pub times: i64,
 }
 
-/// Where our default is not Kafka's.
+/// Where a key is not Kafka's in all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Difference {
-    /// Kafka's default.
-    pub kafka: &'static str,
-    /// Why ours differs.
+    /// Kafka's default, where ours is another.
+    pub kafka: Option<&'static str>,
+    /// What differs beside the default, and why.
     pub reason: &'static str,
 }
 
@@ -156,7 +208,7 @@ pub struct Key {
     pub effect: Effect,
     /// How it may change; topic keys are always free to.
     pub update: Update,
-    /// Where our default is not Kafka's.
+    /// Where it is not Kafka's in all.
     pub differs: Option<Difference>,
 }
 
@@ -215,8 +267,18 @@ impl Key {
     }
 
     pub(crate) const fn kafka_has(mut self, kafka: &'static str, reason: &'static str) -> Key {
-        self.differs = Some(Difference { kafka, reason });
+        self.differs = Some(Difference { kafka: Some(kafka), reason });
         self
+    }
+
+    pub(crate) const fn unlike_kafka(mut self, reason: &'static str) -> Key {
+        self.differs = Some(Difference { kafka: None, reason });
+        self
+    }
+
+    /// Whether the key is for tests only, and shown to nobody.
+    pub fn is_internal(&self) -> bool {
+        self.name.starts_with("internal.")
     }
 
     /// Whether the value must never be shown.
@@ -254,7 +316,7 @@ impl Key {
                 let known = list(value).all(|entry| allowed.contains(&entry));
                 if known { Ok(()) } else { Err(Invalid::NotOneOf(allowed)) }
             }
-            Check::NotEmpty if list(value).next().is_none() => Err(Invalid::Empty),
+            Check::OneFolder if list(value).count() != 1 => Err(Invalid::NotOneFolder),
             Check::ThrottledReplicas => {
                 let is_pair = |entry: &str| {
                     let numbers = entry.split_once(':').map(|(p, b)| (p.parse::<u32>(), b.parse::<u32>()));
@@ -266,7 +328,7 @@ impl Key {
             Check::Listeners => listener::parse_listeners(value).map(drop).map_err(Invalid::Listener),
             Check::ProtocolMap => listener::parse_protocol_map(value).map(drop).map_err(Invalid::Listener),
             Check::Any
-            | Check::NotEmpty
+            | Check::OneFolder
             | Check::AtLeast(_)
             | Check::Between(..)
             | Check::MinusOneOrBetween(..)
@@ -294,7 +356,7 @@ fn check_number(check: Check, number: i64) -> Result<(), Invalid> {
         | Check::Fraction
         | Check::OneOf(_)
         | Check::ListOf(_)
-        | Check::NotEmpty
+        | Check::OneFolder
         | Check::ThrottledReplicas
         | Check::Listeners
         | Check::ProtocolMap => Ok(()),

@@ -110,7 +110,7 @@ impl<'a> Layers<'a> {
 
     /// Every topic key, as it stands for a topic with these settings of its own.
     pub fn describe_topic(&self, own: Option<&Overrides>) -> Vec<Described> {
-        let shown = topic_keys().iter().filter(|key| !key.name.starts_with("internal."));
+        let shown = topic_keys().iter().filter(|key| !key.is_internal());
         shown.map(|key| describe(key, self.topic_words(key, own), false)).collect()
     }
 

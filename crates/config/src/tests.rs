@@ -213,6 +213,11 @@ fn flags_are_taken_or_refused_with_what_to_write() {
         ),
         ("ssl.client.auth=none", "ok"),
         ("broker.id=7", "ok"),
+        (
+            "log.dirs=/a,/b",
+            "Invalid value /a,/b for configuration log.dirs: \
+             this version keeps its data in one folder, so exactly one must be named",
+        ),
         ("what", "'what' is no setting: KEY=VALUE expected, for example num.partitions=3"),
         (
             "listeners=PLAINTEXT:9092",
@@ -282,10 +287,14 @@ fn variables_become_keys_or_at_most_a_notice() {
 #[test]
 fn properties_read_as_java_reads_them() {
     let mut settings = Settings::default();
-    let text = "# comment\n! comment\n\n num.partitions = 3\nbroker.rack:a\\:b\\u0041\nlog.dirs=/a,\\\n   /b\nnode.id 5\n";
+    let text = "# comment\n! comment\n\n num.partitions = 3\nbroker.rack:a\\:b\\u0041\ncontroller.listener.names=A,\\\n   B\nnode.id 5\n";
     assert_eq!(settings.read_properties(text), Ok(vec![]));
-    let expected =
-        map(&[("num.partitions", "3"), ("broker.rack", "a:bA"), ("log.dirs", "/a,/b"), ("node.id", "5")]);
+    let expected = map(&[
+        ("num.partitions", "3"),
+        ("broker.rack", "a:bA"),
+        ("controller.listener.names", "A,B"),
+        ("node.id", "5"),
+    ]);
     assert_eq!(settings.values(), &expected);
     let error = settings.read_properties("num.partitions=3\n\nnum.partions=4").unwrap_err();
     assert_eq!(

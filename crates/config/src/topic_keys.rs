@@ -50,7 +50,8 @@ pub(crate) const KEYS: &[Key] = &[
         &[same("compression.lz4.level")],
         "Effort of lz4 where the broker compresses.",
     )
-    .not_yet(),
+    .not_yet()
+    .unlike_kafka("the encoder here knows one effort"),
     Key::topic(
         "compression.type",
         String,
@@ -92,7 +93,8 @@ pub(crate) const KEYS: &[Key] = &[
         &[same("log.flush.interval.messages")],
         "Asks for a sync after this many records on top of those ottla.durability makes anyway.",
     )
-    .not_yet(),
+    .not_yet()
+    .unlike_kafka("a record is synced before it is acknowledged, whatever this says"),
     Key::topic(
         "flush.ms",
         Long,
@@ -101,7 +103,8 @@ pub(crate) const KEYS: &[Key] = &[
         &[same("log.flush.interval.ms"), same("log.flush.scheduler.interval.ms")],
         "Asks for a sync after this time on top of those ottla.durability makes anyway.",
     )
-    .not_yet(),
+    .not_yet()
+    .unlike_kafka("a record is synced before it is acknowledged, whatever this says"),
     Key::topic(
         "follower.replication.throttled.replicas",
         List,
