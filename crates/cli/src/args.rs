@@ -78,6 +78,8 @@ pub enum ClientCommand {
     Group(GroupArgs),
     /// Describe the cluster
     Cluster(ClusterArgs),
+    /// Look up configuration keys; needs no broker
+    Config(ConfigArgs),
 }
 
 /// Where the cluster is.
@@ -350,6 +352,31 @@ pub(crate) enum ClusterCommand {
     Describe,
 }
 
+/// Configuration keys.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// List the keys of topics and brokers with their types and defaults
+    List {
+        /// Only keys whose names contain this
+        #[arg(value_name = "TEXT")]
+        text: Option<String>,
+    },
+    /// Say everything about keys
+    Describe {
+        /// Their names [default: all]
+        #[arg(value_name = "KEY")]
+        keys: Vec<String>,
+    },
+}
+
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -410,6 +437,8 @@ mod tests {
         check("group reset g --to @-2h --topic t --dry-run", true);
         check("group reset g --to 0", true);
         check("cluster describe", true);
+        check("config list retention -o json", true);
+        check("config describe retention.ms", true);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod args;
 mod cell;
 mod cluster;
+mod config_keys;
 mod consume;
 mod failure;
 mod group;
@@ -58,6 +59,7 @@ pub async fn run_client(rt: Rt, command: ClientCommand) -> ExitCode {
         ClientCommand::Consume(args) => consume::run(&rt, args).await,
         ClientCommand::Group(args) => group::run(&rt, args).await,
         ClientCommand::Cluster(args) => cluster::run(&rt, args).await,
+        ClientCommand::Config(args) => config_keys::run(&rt, args).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
