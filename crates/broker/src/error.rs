@@ -351,9 +351,12 @@ pub fn controller_code(error: &ControllerError) -> ErrorCode {
         }
         ControllerError::ReservedTopicName(_) => ErrorCode::TopicAuthorizationFailed,
         ControllerError::TopicExists(_) => ErrorCode::TopicAlreadyExists,
-        ControllerError::UnknownTopic | ControllerError::UnknownTopicToConfigure(_) => {
-            ErrorCode::UnknownTopicOrPartition
-        }
+        ControllerError::UnknownTopic
+        | ControllerError::UnknownTopicToConfigure(_)
+        | ControllerError::UnknownTopicToMove(_)
+        | ControllerError::UnknownPartitionToMove(..)
+        | ControllerError::UnknownTopicToLead(_)
+        | ControllerError::UnknownPartitionToLead(..) => ErrorCode::UnknownTopicOrPartition,
         ControllerError::UnknownTopicId(_) => ErrorCode::UnknownTopicId,
         ControllerError::NonPositivePartitions
         | ControllerError::PartitionsUnchanged(_)
@@ -368,7 +371,12 @@ pub fn controller_code(error: &ControllerError) -> ErrorCode {
         | ControllerError::AssignedUnknownBroker(_)
         | ControllerError::AssignedBrokerTwice(_)
         | ControllerError::AssignmentUneven { .. }
-        | ControllerError::AssignmentCount { .. } => ErrorCode::InvalidReplicaAssignment,
+        | ControllerError::AssignmentCount { .. }
+        | ControllerError::ReplicasDoNotMove => ErrorCode::InvalidReplicaAssignment,
+        ControllerError::NoReassignmentInProgress => ErrorCode::NoReassignmentInProgress,
+        ControllerError::ElectionNotNeeded => ErrorCode::ElectionNotNeeded,
+        ControllerError::PreferredLeaderNotAvailable => ErrorCode::PreferredLeaderNotAvailable,
+        ControllerError::EligibleLeadersNotAvailable => ErrorCode::EligibleLeadersNotAvailable,
         ControllerError::InvalidConfig(_)
         | ControllerError::NullTopicConfig(_)
         | ControllerError::NotAList { .. }
@@ -383,7 +391,8 @@ pub fn controller_code(error: &ControllerError) -> ErrorCode {
         | ControllerError::DuplicateConfigKeys
         | ControllerError::NoDefaultTopic
         | ControllerError::ReadOnlyConfig(_)
-        | ControllerError::BadBrokerName(_) => ErrorCode::InvalidRequest,
+        | ControllerError::BadBrokerName(_)
+        | ControllerError::UnknownElection(_) => ErrorCode::InvalidRequest,
         ControllerError::OtherCluster { .. } => ErrorCode::InconsistentClusterId,
         ControllerError::BrokerNotRegistered(_) => ErrorCode::BrokerIdNotRegistered,
         ControllerError::StaleBrokerEpoch { .. } => ErrorCode::StaleBrokerEpoch,

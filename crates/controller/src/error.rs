@@ -6,7 +6,7 @@
 use std::fmt;
 
 use config::ConfigError;
-use model::{BrokerId, ClusterId, TopicId, TopicName, TopicNameError, limits};
+use model::{BrokerId, ClusterId, PartitionIndex, TopicId, TopicName, TopicNameError, limits};
 
 /// Why the controller refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +91,28 @@ pub enum ControllerError {
         /// Assignments given.
         assigned: usize,
     },
+
+    /// UNKNOWN_TOPIC_OR_PARTITION, for a reassignment.
+    UnknownTopicToMove(String),
+    /// UNKNOWN_TOPIC_OR_PARTITION, for a reassignment.
+    UnknownPartitionToMove(TopicName, PartitionIndex),
+    /// NO_REASSIGNMENT_IN_PROGRESS.
+    NoReassignmentInProgress,
+    /// INVALID_REPLICA_ASSIGNMENT: other brokers than the partition lies on.
+    ReplicasDoNotMove,
+
+    /// INVALID_REQUEST.
+    UnknownElection(i8),
+    /// UNKNOWN_TOPIC_OR_PARTITION, for an election.
+    UnknownTopicToLead(String),
+    /// UNKNOWN_TOPIC_OR_PARTITION, for an election.
+    UnknownPartitionToLead(TopicName, PartitionIndex),
+    /// ELECTION_NOT_NEEDED.
+    ElectionNotNeeded,
+    /// PREFERRED_LEADER_NOT_AVAILABLE.
+    PreferredLeaderNotAvailable,
+    /// ELIGIBLE_LEADERS_NOT_AVAILABLE.
+    EligibleLeadersNotAvailable,
 
     /// INVALID_CONFIG.
     InvalidConfig(ConfigError),
@@ -218,6 +240,16 @@ impl fmt::Display for ControllerError {
                 f,
                 "Attempted to add {added} additional partition(s), but only {assigned} assignment(s) were specified."
             ),
+            UnknownTopicToMove(topic) => write!(f, "Unable to find a topic named {topic}."),
+            UnknownPartitionToMove(topic, index) => write!(f, "Unable to find partition {topic}:{index}."),
+            NoReassignmentInProgress => f.write_str("No partition reassignment is in progress."),
+            ReplicasDoNotMove => f.write_str("Replicas do not move between brokers yet."),
+            UnknownElection(number) => write!(f, "Unknown election type {number}"),
+            UnknownTopicToLead(topic) => write!(f, "No such topic as {topic}"),
+            UnknownPartitionToLead(topic, index) => write!(f, "No such partition as {topic}-{index}"),
+            ElectionNotNeeded => f.write_str("Leader election not needed for topic partition."),
+            PreferredLeaderNotAvailable => f.write_str("The preferred leader was not available."),
+            EligibleLeadersNotAvailable => f.write_str("Eligible topic partition leaders are not available."),
             InvalidConfig(error) | InvalidBrokerConfig(error) => error.fmt(f),
             NullTopicConfig(key) => write!(f, "Null value not supported for topic configs: {key}"),
             NullConfig(key) => write!(f, "Null value not supported for : {key}"),

@@ -11,6 +11,7 @@ mod configs;
 mod error;
 mod partitions;
 mod placement;
+mod replicas;
 mod topics;
 
 pub use broker::{
@@ -20,6 +21,7 @@ pub use broker::{
 pub use configs::{Alteration, AlterationKind, alter_configs, replace_configs};
 pub use error::ControllerError;
 pub use partitions::{MorePartitions, create_partitions};
+pub use replicas::{Election, elect_leader, reassign};
 pub use topics::{
     CreatedTopic, DeletedTopic, NewTopic, TopicDefaults, TopicTarget, create_topics, delete_topics,
     offsets_topic,

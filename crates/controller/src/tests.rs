@@ -2,7 +2,7 @@
 
 use config::Settings;
 use meta::{BrokerEpoch, ConfigResource, ConfigResourceKind, Endpoint, Image, MetadataRecord};
-use model::{BrokerId, ClusterId, TopicId, Uuid};
+use model::{BrokerId, ClusterId, PartitionIndex, TopicId, Uuid};
 
 use crate::*;
 
@@ -35,6 +35,8 @@ impl World {
             "grow" => self.grow(rest),
             "alter" => self.alter(rest),
             "replace" => self.replace(rest),
+            "move" => self.reassign(rest),
+            "elect" => self.elect(rest),
             "ids" => self.ids(rest),
             "topic" => self.topic(rest),
             other => panic!("no command {other}"),
@@ -137,6 +139,23 @@ impl World {
         }
     }
 
+    /// `TOPIC PARTITION [BROKERS]`
+    fn reassign(&mut self, rest: &str) -> Vec<String> {
+        let words: Vec<&str> = rest.split(' ').collect();
+        let wanted = words.get(2).map(|text| brokers(text));
+        let index = PartitionIndex(words[1].parse().unwrap());
+        vec![granted(reassign(&self.image, words[0], index, wanted.as_deref()))]
+    }
+
+    /// `TOPIC PARTITION KIND`
+    fn elect(&mut self, rest: &str) -> Vec<String> {
+        let words: Vec<&str> = rest.split(' ').collect();
+        let index = PartitionIndex(words[1].parse().unwrap());
+        let elected = Election::from_number(words[2].parse().unwrap())
+            .and_then(|election| elect_leader(&self.image, words[0], index, election));
+        vec![granted(elected)]
+    }
+
     fn ids(&mut self, rest: &str) -> Vec<String> {
         let (broker, epoch) = rest.split_once(' ').unwrap();
         let (broker, epoch) = (BrokerId(broker.parse().unwrap()), BrokerEpoch(epoch.parse().unwrap()));
@@ -163,6 +182,10 @@ impl World {
         lines.extend(config.map(|set| format!("{set:?}")));
         lines
     }
+}
+
+fn granted(result: Result<(), ControllerError>) -> String {
+    result.map_or_else(|error| error.to_string(), |()| "granted".into())
 }
 
 fn brokers(text: &str) -> Vec<BrokerId> {
@@ -257,6 +280,11 @@ fn topics_are_deleted_by_name_or_id() {
 #[test]
 fn partitions_only_grow() {
     check(include_str!("../scripts/create_partitions"));
+}
+
+#[test]
+fn replicas_stay_and_leaders_too() {
+    check(include_str!("../scripts/replicas"));
 }
 
 #[test]

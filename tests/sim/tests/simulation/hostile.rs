@@ -76,6 +76,7 @@ async fn attack(sim: &Sim, draw: &mut Draw, totals: &mut Totals) {
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
     let neighbour = start_neighbour(sim, &server, orders, &acknowledged).await;
     for (key, first, last) in served(&rt, &server).await {
+        assert!(sample(key, last, topic_id).is_some(), "API {key} is served and has no sample to spoil");
         // One past each end too: versions that are not served.
         for version in first - 1..=last + 1 {
             let is_served = (first..=last).contains(&version);

@@ -109,6 +109,45 @@ fn rich(key: ApiKey, version: i16, topic_id: Uuid) -> Option<Bytes> {
                 FindCoordinatorRequest { coordinator_keys: vec![VICTIM.into()], ..Default::default() };
             encoded(&request, version)
         }
+        ApiKey::ElectLeaders => {
+            let topic = elect_leaders::TopicPartitions { topic: VICTIM.into(), partitions: vec![0, 1] };
+            encoded(
+                &ElectLeadersRequest { topic_partitions: Some(vec![topic]), ..Default::default() },
+                version,
+            )
+        }
+        ApiKey::AlterPartitionReassignments => {
+            let partition = alter_partition_reassignments::ReassignablePartition {
+                partition_index: 0,
+                replicas: Some(vec![1]),
+            };
+            let topic = alter_partition_reassignments::ReassignableTopic {
+                name: VICTIM.into(),
+                partitions: vec![partition],
+            };
+            encoded(
+                &AlterPartitionReassignmentsRequest { topics: vec![topic], ..Default::default() },
+                version,
+            )
+        }
+        ApiKey::DescribeClientQuotas => {
+            let component = describe_client_quotas::ComponentData {
+                entity_type: "user".into(),
+                match_type: 0,
+                r#match: Some("victim".into()),
+            };
+            encoded(
+                &DescribeClientQuotasRequest { components: vec![component], ..Default::default() },
+                version,
+            )
+        }
+        ApiKey::DescribeQuorum => {
+            let topic = describe_quorum::TopicData {
+                topic_name: "__cluster_metadata".into(),
+                partitions: vec![describe_quorum::PartitionData { partition_index: 0 }],
+            };
+            encoded(&DescribeQuorumRequest { topics: vec![topic] }, version)
+        }
         other => plain(other, version),
     }
 }
@@ -184,4 +223,23 @@ plain! {
     DescribeProducers DescribeProducersRequest,
     ListConfigResources ListConfigResourcesRequest,
     DescribeTopicPartitions DescribeTopicPartitionsRequest,
+    DescribeAcls DescribeAclsRequest,
+    CreateAcls CreateAclsRequest,
+    DeleteAcls DeleteAclsRequest,
+    AlterReplicaLogDirs AlterReplicaLogDirsRequest,
+    CreateDelegationToken CreateDelegationTokenRequest,
+    RenewDelegationToken RenewDelegationTokenRequest,
+    ExpireDelegationToken ExpireDelegationTokenRequest,
+    DescribeDelegationToken DescribeDelegationTokenRequest,
+    ElectLeaders ElectLeadersRequest,
+    AlterPartitionReassignments AlterPartitionReassignmentsRequest,
+    ListPartitionReassignments ListPartitionReassignmentsRequest,
+    DescribeClientQuotas DescribeClientQuotasRequest,
+    AlterClientQuotas AlterClientQuotasRequest,
+    DescribeUserScramCredentials DescribeUserScramCredentialsRequest,
+    AlterUserScramCredentials AlterUserScramCredentialsRequest,
+    DescribeQuorum DescribeQuorumRequest,
+    UpdateFeatures UpdateFeaturesRequest,
+    DescribeTransactions DescribeTransactionsRequest,
+    ListTransactions ListTransactionsRequest,
 }
