@@ -4,9 +4,9 @@
 //!   earliest local one, −5 (v9+) the latest tiered and −6 (v11+) the earliest waiting for upload: without
 //!   tiering −5 and −6 have no answer, offset −1.
 //! - A time is answered with the first *record* at or after it (not batch); none gives offset −1, no error.
-//! - A partition named twice is INVALID_REQUEST.
+//! - A partition named twice is answered once, with INVALID_REQUEST.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use log::LogReader;
@@ -30,13 +30,24 @@ const LATEST_TIERED: i64 = -5;
 const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 pub async fn handle(call: &Call<'_>, request: ListOffsetsRequest<'_>, version: i16) -> ListOffsetsResponse<'static> {
-    let mut seen = BTreeSet::new();
+    let mut times_named = BTreeMap::new();
+    for (topic, wanted) in named(&request) {
+        *times_named.entry((topic, wanted.partition_index)).or_insert(0) += 1;
+    }
+    let mut answered = BTreeSet::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in &request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for wanted in &topic.partitions {
-            let once = seen.insert((topic.name.as_ref(), wanted.partition_index));
-            partitions.push(match find(call, &topic.name, wanted, version, once).await {
+            let key = (topic.name.as_ref(), wanted.partition_index);
+            if !answered.insert(key) {
+                continue;
+            }
+            let found = match times_named.get(&key) {
+                Some(1) => find(call, &topic.name, wanted, version).await,
+                _ => Err(PartitionError::NamedTwice),
+            };
+            partitions.push(match found {
                 Ok(found) => answer(wanted, ErrorCode::None, found, version),
                 Err(error) => answer(wanted, error.code(), Found::NOTHING, version),
             });
@@ -44,6 +55,14 @@ pub async fn handle(call: &Call<'_>, request: ListOffsetsRequest<'_>, version: i
         topics.push(ListOffsetsTopicResponse { name: topic.name.to_string().into(), partitions });
     }
     ListOffsetsResponse { throttle_time_ms: 0, topics }
+}
+
+/// Every partition of a request, as often as it is named.
+fn named<'r>(request: &'r ListOffsetsRequest<'_>) -> impl Iterator<Item = (&'r str, &'r ListOffsetsPartition)> {
+    request
+        .topics
+        .iter()
+        .flat_map(|topic| topic.partitions.iter().map(|partition| (topic.name.as_ref(), partition)))
 }
 
 struct Found {
@@ -77,11 +96,7 @@ async fn find(
     topic: &str,
     wanted: &ListOffsetsPartition,
     version: i16,
-    once: bool,
 ) -> Result<Found, PartitionError> {
-    if !once {
-        return Err(PartitionError::NamedTwice);
-    }
     let partition = call.node.partition_by_name(topic, PartitionIndex(wanted.partition_index))?;
     partition.check_epoch(LeaderEpoch(wanted.current_leader_epoch))?;
     let reader = partition.reader.clone();
