@@ -58,8 +58,6 @@ pub enum PartitionError {
     NamedTwice,
     /// What is asked is not in this version of the API.
     UnsupportedVersion,
-    /// The records are zstd and the client's version does not know that.
-    ZstdTooEarly,
 }
 
 impl PartitionError {
@@ -77,8 +75,12 @@ impl PartitionError {
             PartitionError::UnknownEpoch { .. } => ErrorCode::UnknownLeaderEpoch,
             PartitionError::NamedTwice => ErrorCode::InvalidRequest,
             PartitionError::UnsupportedVersion => ErrorCode::UnsupportedVersion,
-            PartitionError::ZstdTooEarly => ErrorCode::UnsupportedCompressionType,
         }
+    }
+
+    /// Whether there is no such partition here, as far as this broker knows.
+    pub fn is_about_existence(&self) -> bool {
+        matches!(self.code(), ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId)
     }
 
     /// Whether the client should look for another leader, and is helped by a hint (KIP-951).
@@ -99,8 +101,7 @@ impl PartitionError {
             | PartitionError::OffsetOutOfRange { .. }
             | PartitionError::UnknownEpoch { .. }
             | PartitionError::NamedTwice
-            | PartitionError::UnsupportedVersion
-            | PartitionError::ZstdTooEarly => None,
+            | PartitionError::UnsupportedVersion => None,
         }
     }
 }
@@ -129,9 +130,6 @@ impl fmt::Display for PartitionError {
             }
             PartitionError::NamedTwice => f.write_str("the request names this partition twice"),
             PartitionError::UnsupportedVersion => f.write_str("this needs a newer version of the API"),
-            PartitionError::ZstdTooEarly => {
-                f.write_str("zstd needs a newer version of the API than this client speaks")
-            }
         }
     }
 }

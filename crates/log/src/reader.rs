@@ -58,6 +58,8 @@ pub struct Read {
     pub log_start: Offset,
     /// The offset after its last record.
     pub log_end: Offset,
+    /// Whether what may be read ends in a later segment than it begins: no single read returns all of it.
+    pub spans_segments: bool,
 }
 
 /// A concurrent reader of one log; cheap to clone.
@@ -261,7 +263,7 @@ impl LogReader {
         if from < state.start || state.end < from {
             return Err(ReadError::OutOfRange { start: state.start, end: state.end });
         }
-        let bounds = Read { slice: None, log_start: state.start, log_end: state.end };
+        let bounds = Read { slice: None, log_start: state.start, log_end: state.end, spans_segments: false };
         let up_to = up_to.min(state.end);
         if up_to <= from {
             return Ok((bounds, None));
@@ -276,7 +278,7 @@ impl LogReader {
             from: state.marks.position(from, segment.base()),
             up_to: state.marks.position(up_to, segment.base()),
         };
-        Ok((bounds, Some(view)))
+        Ok((Read { spans_segments: end < up_to, ..bounds }, Some(view)))
     }
 
     fn segment_after(&self, base: Offset) -> Option<Offset> {

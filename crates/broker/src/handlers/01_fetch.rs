@@ -1,10 +1,13 @@
 //! Fetch (1), versions 4-18: records from files, by long poll, in sessions.
 //!
-//! - Answered at once when nothing is asked, enough bytes are there, any partition has an error or the client
+//! - Answered at once when nothing is asked, enough bytes are there, reading any partition fails or the client
 //!   will not wait; else after the next advances of a high watermark, at the latest after `max_wait_ms`.
+//! - A partition that is not there ends no wait, as in Kafka: a client that still asks for a deleted one would ask in a
+//!   busy loop. A partition whose records go on in the next segment does: no read would ever return more of it.
 //! - The first partition with data may exceed both byte limits by its first batch, so that a client with small
 //!   limits still gets on; all later ones are cut to what is left.
-//! - Records leave as slices of segment files (D3): nothing is copied here.
+//! - Records leave as slices of segment files (D3): nothing is copied or looked at here. Kafka 4.3 sends zstd to
+//!   versions before 10 as well, whose clients may not know it.
 //! - Watermarks are set in every answer, also in empty ones; with an error they are −1.
 //! - There are no transactions yet: the last stable offset is the high watermark, and `read_committed` gets an
 //!   empty list of aborted ones where others get none.
@@ -16,7 +19,6 @@ use std::time::Duration;
 
 use log::{Cold, FirstBatch, ReadError, ReadLimits};
 use model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
-use record::{BATCH_HEADER_BYTES, BatchHeader, Compression};
 use rt::FileSlice;
 use rt::channel::Notify;
 use wire::fetch::{EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData};
@@ -36,8 +38,6 @@ const SESSIONS_SINCE: i16 = 7;
 const CURRENT_LEADER_SINCE: i16 = 12;
 /// First version that tells where whoever leads is (KIP-951).
 const NODE_ENDPOINTS_SINCE: i16 = 16;
-/// First version whose clients know zstd (KIP-110).
-const ZSTD_SINCE: i16 = 10;
 const READ_COMMITTED: i8 = 1;
 
 /// An answer and the file slices its records are, in the order of their `External` index.
@@ -116,6 +116,8 @@ struct Read {
     high_watermark: Offset,
     log_start: Offset,
     slice: Option<FileSlice>,
+    /// The records go on in the next segment: waiting would not add to `slice`.
+    spans_segments: bool,
     diverging: Option<(LeaderEpoch, Offset)>,
 }
 
@@ -127,10 +129,12 @@ async fn read_or_wait(call: &Call<'_>, wanted: &[Wanted], limits: &Limits) -> Ve
     let wake = Arc::new(Notify::new());
     let mut guards: Vec<FetchGuard> = Vec::new();
     let mut registered = false;
+    let mut missing: Option<Vec<bool>> = None;
     loop {
         let reads: Vec<ReadResult> = read_all(call, wanted, limits).await;
+        let missing = missing.get_or_insert_with(|| reads.iter().map(is_missing).collect());
         let now = call.node.rt().now();
-        if deadline <= now || wanted.is_empty() || is_enough(&reads, limits) {
+        if deadline <= now || is_enough(&reads, missing, limits) {
             return reads;
         }
         if !registered {
@@ -150,11 +154,20 @@ async fn read_or_wait(call: &Call<'_>, wanted: &[Wanted], limits: &Limits) -> Ve
     }
 }
 
-fn is_enough(reads: &[ReadResult], limits: &Limits) -> bool {
-    let decides = |read: &ReadResult| read.as_ref().map_or(true, |read| read.diverging.is_some());
+fn is_missing(read: &ReadResult) -> bool {
+    read.as_ref().is_err_and(PartitionError::is_about_existence)
+}
+
+/// Whether to answer with `reads`; `missing` says which partitions were not there from the beginning.
+fn is_enough(reads: &[ReadResult], missing: &[bool], limits: &Limits) -> bool {
+    let mut there =
+        reads.iter().zip(missing).filter(|(_, missing)| !**missing).map(|(read, _)| read).peekable();
+    let decides = |read: &ReadResult| {
+        read.as_ref().map_or(true, |read| read.diverging.is_some() || read.spans_segments)
+    };
     let bytes: u64 =
         reads.iter().flatten().filter_map(|read| read.slice.as_ref()).map(|slice| slice.len).sum();
-    limits.min_bytes <= bytes || reads.iter().any(decides)
+    there.peek().is_none() || limits.min_bytes <= bytes || there.any(decides)
 }
 
 async fn read_all(call: &Call<'_>, wanted: &[Wanted], limits: &Limits) -> Vec<ReadResult> {
@@ -162,7 +175,7 @@ async fn read_all(call: &Call<'_>, wanted: &[Wanted], limits: &Limits) -> Vec<Re
     let mut nothing_yet = true;
     let mut reads = Vec::with_capacity(wanted.len());
     for one in wanted {
-        let read = read(call, one, limits, left, nothing_yet).await;
+        let read = read(call, one, left, nothing_yet).await;
         if let Ok(Read { slice: Some(slice), .. }) = &read {
             left = left.saturating_sub(slice.len);
             nothing_yet = false;
@@ -179,13 +192,14 @@ fn find(call: &Call<'_>, wanted: &Wanted) -> Result<Arc<Partition>, PartitionErr
     }
 }
 
-async fn read(call: &Call<'_>, wanted: &Wanted, limits: &Limits, left: u64, first: bool) -> ReadResult {
+async fn read(call: &Call<'_>, wanted: &Wanted, left: u64, first: bool) -> ReadResult {
     let partition = find(call, wanted)?;
     partition.check_epoch(wanted.current_leader_epoch)?;
     let high_watermark = partition.high_watermark();
-    if let Some(diverging) = diverging_epoch(&partition, wanted) {
+    if let Some(diverging) = diverging_epoch(&partition, wanted)? {
         let log_start = partition.reader.log_start();
-        return Ok(Read { high_watermark, log_start, slice: None, diverging: Some(diverging) });
+        let diverging = Some(diverging);
+        return Ok(Read { high_watermark, log_start, slice: None, spans_segments: false, diverging });
     }
     let read_limits = ReadLimits {
         max_bytes: u64::try_from(wanted.max_bytes).unwrap_or(0).min(left),
@@ -203,32 +217,31 @@ async fn read(call: &Call<'_>, wanted: &Wanted, limits: &Limits, left: u64, firs
         done => done,
     };
     let read = read.map_err(|error| PartitionError::reading(from, error))?;
-    if let Some(slice) = &read.slice
-        && limits.version < ZSTD_SINCE
-        && starts_with_zstd(slice)?
-    {
-        return Err(PartitionError::ZstdTooEarly);
-    }
-    Ok(Read { high_watermark, log_start: read.log_start, slice: read.slice, diverging: None })
-}
-
-fn starts_with_zstd(slice: &FileSlice) -> Result<bool, PartitionError> {
-    let mut head = [0; BATCH_HEADER_BYTES];
-    slice
-        .file
-        .read_exact_at(&mut head, slice.position)
-        .map_err(|error| PartitionError::Storage(error.to_string()))?;
-    let header = BatchHeader::parse(&head).map_err(|error| PartitionError::Storage(error.to_string()))?;
-    Ok(header.compression() == Ok(Compression::Zstd))
+    Ok(Read {
+        high_watermark,
+        log_start: read.log_start,
+        slice: read.slice,
+        spans_segments: read.spans_segments,
+        diverging: None,
+    })
 }
 
 /// Whether the client's last record is of an epoch that ended earlier than the client believes (KIP-595).
-fn diverging_epoch(partition: &Partition, wanted: &Wanted) -> Option<(LeaderEpoch, Offset)> {
+fn diverging_epoch(
+    partition: &Partition,
+    wanted: &Wanted,
+) -> Result<Option<(LeaderEpoch, Offset)>, PartitionError> {
     if wanted.last_fetched_epoch == LeaderEpoch::NONE {
-        return None;
+        return Ok(None);
     }
-    let (epoch, end) = partition.reader.end_offset_for_epoch(wanted.last_fetched_epoch);
-    (epoch < wanted.last_fetched_epoch || end < wanted.fetch_offset).then_some((epoch, end))
+    let reader = &partition.reader;
+    let (epoch, end) = reader.end_offset_for_epoch(wanted.last_fetched_epoch);
+    if epoch == LeaderEpoch::NONE {
+        // Nobody here knows that epoch, so nobody can say where the client's log is still right.
+        let (log_start, log_end) = (reader.log_start(), reader.log_end());
+        return Err(PartitionError::OffsetOutOfRange { asked: wanted.fetch_offset, log_start, log_end });
+    }
+    Ok((epoch < wanted.last_fetched_epoch || end < wanted.fetch_offset).then_some((epoch, end)))
 }
 
 fn answer(call: &Call<'_>, mut fetching: Fetching, reads: Vec<ReadResult>, limits: &Limits) -> Fetched {
