@@ -69,7 +69,7 @@ pub fn simulations(workspace: &Workspace, seeds: u32) -> Result<Outcome> {
 }
 
 /// Sums the lines `test result: ok. 3 passed; 0 failed; 1 ignored; …`, one for each test binary.
-fn tally(output: &str) -> Option<Tally> {
+pub fn tally(output: &str) -> Option<Tally> {
     let mut sum: Option<Tally> = None;
     for line in output.lines().filter(|line| line.starts_with("test result: ")) {
         let count = |word: &str| {

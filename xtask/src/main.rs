@@ -30,8 +30,8 @@ use crate::workspace::Workspace;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  test [STEP]…      everything, or these steps: fmt tidy clippy unit build node python java
-    --reference     run the client suites against Apache Kafka instead of ottla
+  test [STEP]…      everything, or these steps: fmt tidy clippy unit build node python java corners
+    --reference     run the client suites and the corner cases against Apache Kafka instead of ottla
     --only WORD     of the client suites, only the tests that WORD selects
   tidy              the house rules that a machine can check
   soak              simulations, crash tests and client suites, longer (OTTLA_SIM_SEEDS=500 seeds,
@@ -66,7 +66,7 @@ fn run(arguments: &[String]) -> Result<Report> {
     Ok(report)
 }
 
-const STEPS: [&str; 8] = ["fmt", "tidy", "clippy", "unit", "build", "node", "python", "java"];
+const STEPS: [&str; 9] = ["fmt", "tidy", "clippy", "unit", "build", "node", "python", "java", "corners"];
 
 fn test(workspace: &Workspace, report: &Report, arguments: &[String]) -> Result<()> {
     let mut wanted: Vec<&str> = Vec::new();
@@ -100,7 +100,8 @@ fn test(workspace: &Workspace, report: &Report, arguments: &[String]) -> Result<
     if wants("unit") {
         report.step("unit", || checks::unit(workspace, jars));
     }
-    let clients: Vec<&str> = ["node", "python", "java"].into_iter().filter(|step| wants(step)).collect();
+    let suites = ["node", "python", "java", "corners"];
+    let clients: Vec<&str> = suites.into_iter().filter(|step| wants(step)).collect();
     if (wants("build") || !clients.is_empty()) && !reference {
         report.step("build", || checks::build(workspace));
     }

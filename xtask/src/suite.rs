@@ -5,6 +5,7 @@
 //! - S3 A broker that ends early, or does not stop cleanly, fails the suite even when all its tests passed.
 
 mod broker;
+pub mod corners;
 pub mod java;
 pub mod node;
 pub mod python;
@@ -39,15 +40,23 @@ pub struct Context<'a> {
 
 impl Context<'_> {
     /// Starts a broker, runs the suite's command against it, and stops the broker.
-    fn drive(
+    fn drive(&self, name: &str, command: Command, count: impl Fn(&str) -> Option<Tally>) -> Result<Outcome> {
+        self.drive_with(&[], name, command, count)
+    }
+
+    /// The same on a broker with settings, each `key=value`.
+    fn drive_with(
         &self,
+        settings: &[&str],
         name: &str,
         mut command: Command,
         count: impl Fn(&str) -> Option<Tally>,
     ) -> Result<Outcome> {
-        let mut broker =
-            Running::start(self.workspace, self.broker, &self.report.log(&format!("{name}-broker")))?;
+        let log = self.report.log(&format!("{name}-broker"));
+        let mut broker = Running::start(self.workspace, self.broker, settings, &log)?;
         self.environment(&mut command).env("OTTLA_BOOTSTRAP", broker.bootstrap());
+        // Under a name of their own, so that `cargo test` of whoever has the other one set stays in the simulator.
+        command.env("OTTLA_CORNERS_BOOTSTRAP", broker.bootstrap());
         let ended = process::run(&mut command, &self.report.log(name), LIMIT)?;
         let outcome = Outcome::of(&ended, count);
         let stopped = broker.stop();
@@ -87,6 +96,7 @@ pub fn run_all(workspace: &Workspace, report: &Report, broker: Broker, suites: &
         "node" => report.step("node", || node::run(&context)),
         "python" => report.step("python", || python::run(&context)),
         "java" => report.step("java", || java::run(&context)),
+        "corners" => report.step("corners", || corners::run(&context)),
         other => unreachable!("there is no suite {other}"),
     };
     match broker {

@@ -51,13 +51,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts `dev --port 0 --json` and waits for its line; what it writes to standard error goes to `log`.
-    pub fn start(workspace: &Workspace, broker: Broker, log: &Path) -> Result<Self> {
+    /// Starts `dev --port 0 --json` with these settings and waits for its line; what it writes to standard error goes to `log`.
+    pub fn start(workspace: &Workspace, broker: Broker, settings: &[&str], log: &Path) -> Result<Self> {
         let mut command = Command::new(broker.program(workspace));
         let errors = File::create(log).with_context(|| format!("creating {}", log.display()))?;
         broker.environment(workspace, &mut command);
         command
             .args(["dev", "--port", "0", "--json"])
+            .args(settings.iter().flat_map(|setting| ["--set", setting]))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(errors);

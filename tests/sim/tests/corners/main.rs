@@ -1,0 +1,17 @@
+//! Corner cases of Kafka's behaviour that brokers written from the protocol's tables alone get wrong.
+//!
+//! Each test is named after its case in `README.md`, `c41_…` for case 41, and asserts what Apache Kafka 4.3 answers: the same
+//! scripts run against this broker, in the simulator, and against any other (`OTTLA_CORNERS_BOOTSTRAP`; `cargo xtask test
+//! --reference corners` starts Apache Kafka for it). Modules called `simulated` hold what no real broker lets a test do: cut its
+//! power, look into its disk, give it other settings.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod accounted;
+mod connection;
+mod peer;
+mod topic;
+
+mod fetch;
+mod fetch_sessions;
+mod offsets;
