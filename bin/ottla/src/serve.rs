@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use broker::{Broker, Options, StartError};
 use cli::{DevArgs, ServeArgs};
-use config::{ConfigError, Notice, PropertiesError, Settings};
+use config::{ConfigError, FileError, Notice, Settings};
 use rt::Rt;
 
 /// Variables of ours that are no configuration keys.
@@ -29,7 +29,7 @@ enum Failure {
 enum FileFailure {
     Unreadable(std::io::Error),
     NotText,
-    Wrong(PropertiesError),
+    Wrong(FileError),
 }
 
 impl fmt::Display for Failure {
@@ -177,10 +177,12 @@ async fn settings(rt: &Rt, args: &ServeArgs) -> Result<Settings, Failure> {
 }
 
 async fn read_file(rt: &Rt, path: &Path, settings: &mut Settings) -> Result<Vec<Notice>, FileFailure> {
+    let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
     let (fs, path) = (rt.fs().clone(), path.to_path_buf());
     let bytes = rt.blocking(move || fs.read(&path)).await.map_err(FileFailure::Unreadable)?;
     let text = String::from_utf8(bytes).map_err(|_| FileFailure::NotText)?;
-    settings.read_properties(&text).map_err(FileFailure::Wrong)
+    let read = if is_toml { settings.read_toml(&text) } else { settings.read_properties(&text) };
+    read.map_err(FileFailure::Wrong)
 }
 
 fn notice(notice: Option<Notice>) {

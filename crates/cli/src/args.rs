@@ -43,7 +43,7 @@ pub struct ServeArgs {
     /// Address that clients are told to connect to, where it differs from the one they see
     #[arg(long, value_name = "HOST:PORT")]
     pub advertise: Option<String>,
-    /// Configuration file in the form of Kafka's server.properties
+    /// Configuration file: TOML if its name ends in .toml, else in the form of Kafka's server.properties
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Set one configuration key; wins over file and environment

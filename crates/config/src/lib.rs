@@ -16,7 +16,9 @@ mod key;
 mod layers;
 mod listener;
 mod names;
+mod properties_text;
 mod settings;
+mod toml_text;
 mod topic;
 mod topic_keys;
 
@@ -27,7 +29,7 @@ pub use error::{ConfigError, Invalid};
 pub use key::{Check, Difference, Effect, Key, Kind, Scope, Synonym, Update, list};
 pub use layers::{Described, Layers, Overrides, SetAt, Source};
 pub use listener::{Listener, ListenerError};
-pub use settings::{Notice, PropertiesError, Settings};
+pub use settings::{Fault, FileError, Notice, Settings};
 pub use topic::{
     CleanupPolicy, Compression, Durability, ProduceValidation, TimestampType, TopicConfig, check_broker,
     check_topic,

@@ -1,4 +1,4 @@
-//! What a process is told at its start: `server.properties`, environment variables, `--set KEY=VALUE`.
+//! What a process is told at its start: `server.properties` or TOML, environment variables, `--set KEY=VALUE`.
 //!
 //! - S1 Every value kept passed its key's check.
 //! - S2 Later calls win over earlier ones: files first, then variables, then flags.
@@ -12,7 +12,7 @@ use crate::error::{ConfigError, nearest};
 use crate::key::Effect;
 use crate::layers::Overrides;
 use crate::topic::check_value;
-use crate::{broker_key, names, topic_key};
+use crate::{broker_key, names, properties_text, toml_text, topic_key};
 
 /// One line for the operator: a setting that was taken, and changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,22 +46,45 @@ impl fmt::Display for Notice {
     }
 }
 
-/// Why a `server.properties` text is refused.
+/// Why the text of a configuration file is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PropertiesError {
+pub struct FileError {
     /// The line, counted from one.
     pub line: usize,
     /// What is wrong there.
-    pub error: ConfigError,
+    pub fault: Fault,
 }
 
-impl fmt::Display for PropertiesError {
+/// What is wrong with a line of a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The text is not in its format.
+    Syntax(String),
+    /// Something of TOML's that no key takes.
+    NoValue {
+        /// The key.
+        key: String,
+        /// What it was given, in TOML's words.
+        found: &'static str,
+    },
+    /// The key or its value.
+    Setting(ConfigError),
+}
+
+impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.error)
+        write!(f, "line {}: ", self.line)?;
+        match &self.fault {
+            Fault::Syntax(message) => f.write_str(message),
+            Fault::NoValue { key, found } => {
+                write!(f, "{key} is given {found}; a text, a number, a boolean or an array of these expected")
+            }
+            Fault::Setting(error) => error.fmt(f),
+        }
     }
 }
 
-impl std::error::Error for PropertiesError {}
+impl std::error::Error for FileError {}
 
 /// The settings of one process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -119,11 +142,20 @@ impl Settings {
     }
 
     /// Sets from the text of a `server.properties`.
-    pub fn read_properties(&mut self, text: &str) -> Result<Vec<Notice>, PropertiesError> {
+    pub fn read_properties(&mut self, text: &str) -> Result<Vec<Notice>, FileError> {
+        self.set_all(properties_text::entries(text))
+    }
+
+    /// Sets from a TOML text.
+    pub fn read_toml(&mut self, text: &str) -> Result<Vec<Notice>, FileError> {
+        self.set_all(toml_text::entries(text)?)
+    }
+
+    fn set_all(&mut self, entries: Vec<(usize, String, String)>) -> Result<Vec<Notice>, FileError> {
         let mut notices = Vec::new();
-        for (line, name, value) in properties(text) {
-            let notice = self.set(&name, &value).map_err(|error| PropertiesError { line, error })?;
-            notices.extend(notice);
+        for (line, name, value) in entries {
+            let set = self.set(&name, &value);
+            notices.extend(set.map_err(|error| FileError { line, fault: Fault::Setting(error) })?);
         }
         Ok(notices)
     }
@@ -208,67 +240,4 @@ fn is_of_the_virtual_machine(spelled: &str) -> bool {
         ["OPTS", "HEAP_OPTS", "GC_LOG_OPTS", "HOME", "VERSION", "DEBUG", "CREATE_TOPICS", "CLUSTER_ID"];
     let prefixes = ["JVM_", "JMX_", "LOG4J", "KRAFT_", "TOOLS_LOG4J"];
     names.contains(&spelled) || prefixes.iter().any(|prefix| spelled.starts_with(prefix))
-}
-
-/// The entries of a Java properties text, each with its line: `#` and `!` comment, `=`, `:` or a blank
-/// separates, `\` at the end of a line continues it, `\` before a character takes it as it is.
-fn properties(text: &str) -> Vec<(usize, String, String)> {
-    let mut entries = Vec::new();
-    let mut lines = text.lines().enumerate();
-    while let Some((number, first)) = lines.next() {
-        let mut whole = first.trim_start().to_owned();
-        if whole.is_empty() || whole.starts_with(['#', '!']) {
-            continue;
-        }
-        while ends_in_continuation(&whole) {
-            whole.pop();
-            let Some((_, next)) = lines.next() else { break };
-            whole.push_str(next.trim_start());
-        }
-        let (name, value) = split_property(&whole);
-        entries.push((number + 1, unescape(name), unescape(value)));
-    }
-    entries
-}
-
-fn ends_in_continuation(line: &str) -> bool {
-    let backslashes = line.bytes().rev().take_while(|&byte| byte == b'\\').count();
-    backslashes % 2 == 1
-}
-
-fn split_property(line: &str) -> (&str, &str) {
-    let mut escaped = false;
-    let end = line.find(|character: char| {
-        let separates = !escaped && (matches!(character, '=' | ':') || character.is_whitespace());
-        escaped = character == '\\' && !escaped;
-        separates
-    });
-    let (name, rest) = line.split_at(end.unwrap_or(line.len()));
-    let rest = rest.trim_start();
-    let value = rest.strip_prefix(['=', ':']).unwrap_or(rest);
-    (name, value.trim())
-}
-
-fn unescape(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        if character != '\\' {
-            plain.push(character);
-            continue;
-        }
-        match characters.next() {
-            Some('t') => plain.push('\t'),
-            Some('n') => plain.push('\n'),
-            Some('r') => plain.push('\r'),
-            Some('u') => {
-                let digits: String = characters.by_ref().take(4).collect();
-                let number = u32::from_str_radix(&digits, 16).ok();
-                plain.push(number.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER));
-            }
-            Some(other) => plain.push(other),
-            None => {}
-        }
-    }
-    plain
 }

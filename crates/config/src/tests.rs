@@ -304,6 +304,84 @@ fn properties_read_as_java_reads_them() {
 }
 
 #[test]
+fn toml_names_keys_by_tables_and_dots() {
+    let mut settings = Settings::default();
+    let text = r#"
+# comment
+num.partitions = 0x10
+listeners = ["A://:1", "B://:2"]
+"broker.rack" = "a \"b\""
+max.connections = 1_000
+"max.connections.per.ip" = 10
+
+[log]
+retention = { ms = -1, bytes = 5 }
+roll.ms = 7
+
+[log.cleaner]
+min.cleanable.ratio = 0.25
+
+[auto.create]
+topics.enable = false
+"#;
+    assert_eq!(settings.read_toml(text).map(|notices| notices.len()), Ok(3));
+    let expected = map(&[
+        ("num.partitions", "16"),
+        ("listeners", "A://:1,B://:2"),
+        ("broker.rack", "a \"b\""),
+        ("max.connections", "1000"),
+        ("max.connections.per.ip", "10"),
+        ("log.retention.ms", "-1"),
+        ("log.retention.bytes", "5"),
+        ("log.roll.ms", "7"),
+        ("log.cleaner.min.cleanable.ratio", "0.25"),
+        ("auto.create.topics.enable", "false"),
+    ]);
+    assert_eq!(settings.values(), &expected);
+}
+
+#[test]
+fn a_mistake_in_toml_is_named_with_its_line() {
+    for (text, answer) in [
+        (
+            "\n[num]\npartitions = 3\npartions = 4",
+            "line 4: Unknown broker config name: num.partions; did you mean num.partitions?",
+        ),
+        (
+            "num.partitions = true",
+            "line 1: Invalid value true for configuration num.partitions: Not a number of type INT",
+        ),
+        (
+            "\nlisteners = [\n  'A://:1',\n  ['B'],\n]",
+            "line 4: listeners is given an array in an array; \
+             a text, a number, a boolean or an array of these expected",
+        ),
+        (
+            "\n\nlog.retention.ms = 2026-01-01",
+            "line 3: log.retention.ms is given a date or time; \
+             a text, a number, a boolean or an array of these expected",
+        ),
+        (
+            "[[num]]\npartitions = 1",
+            "line 1: num is given a table in an array; a text, a number, a boolean or an array of these expected",
+        ),
+        ("num.partitions = 1\nb 2", "line 2: key with no value, expected `=`"),
+        (
+            "max.connections = 1\nmax.connections.per.ip = 1",
+            "line 2: cannot extend value of type integer with a dotted key",
+        ),
+        ("num.partitions = 1\nnum.partitions = 2", "line 2: duplicate key"),
+        (
+            "num.partitions = 99999999999999999999",
+            "line 1: num.partitions is given an integer beyond 64 bits; a text, a number, a boolean or an array of these expected",
+        ),
+    ] {
+        let got = Settings::default().read_toml(text).unwrap_err().to_string();
+        assert_eq!(got, answer, "{text}");
+    }
+}
+
+#[test]
 fn listeners_bind_and_advertise() {
     for (settings, answer) in [
         (vec![], "PLAINTEXT://localhost:9092 / "),
