@@ -66,6 +66,12 @@ pub fn terminate(child: &Child) -> Result<()> {
     Ok(())
 }
 
+/// Whether this process may install what the system's packages offer.
+pub fn is_root() -> bool {
+    let asked = Command::new("id").arg("-u").output();
+    asked.is_ok_and(|answer| answer.stdout.trim_ascii() == b"0")
+}
+
 /// Whether a program of this name is on the path and answers to `--version` or its like.
 pub fn exists(program: &str, version: &str) -> bool {
     let asked = Command::new(program)

@@ -1,4 +1,4 @@
-//! The suite of Python: confluent-kafka, kafka-python, aiokafka, the programs in `examples/python`, a table of flights, and the broker killed under load.
+//! The suite of Python: confluent-kafka, kafka-python, aiokafka, kcat, the programs in `examples/python`, a table of flights, and the broker killed under load.
 
 use std::fs;
 use std::path::Path;
@@ -32,6 +32,7 @@ pub fn run_with(
         return Ok(Outcome::Skipped("python3 is not installed".to_owned()));
     }
     install(context)?;
+    install_kcat(context)?;
     let mut command = Command::new(context.workspace.python_venv().join("bin/python"));
     command.current_dir(context.source("python")).args(["-m", "pytest", "-n", AT_ONCE]).args(arguments);
     command.env("PYTHONDONTWRITEBYTECODE", "1");
@@ -69,6 +70,20 @@ fn install(context: &Context<'_>) -> Result<()> {
     // A source package, built with the setuptools that the first lock file pins.
     run(pip(&data).arg("--no-build-isolation"))?;
     remember(&venv, &lock)
+}
+
+/// kcat comes from the system's packages: put there where that needs nobody's leave, otherwise its tests are skipped.
+fn install_kcat(context: &Context<'_>) -> Result<()> {
+    if process::exists("kcat", "-V") || !process::exists("apt-get", "--version") || !process::is_root() {
+        return Ok(());
+    }
+    let log = context.report.log("apt");
+    for arguments in [&["update"][..], &["install", "--yes", "--no-install-recommends", "kcat"]] {
+        let mut command = Command::new("apt-get");
+        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+        process::run(&mut command, &log, INSTALL_LIMIT)?;
+    }
+    Ok(())
 }
 
 /// Reads pytest's last line: `1 failed, 52 passed, 1 skipped in 11.56s`.
