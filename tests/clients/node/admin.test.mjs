@@ -65,6 +65,22 @@ describe('administration', { concurrency: true }, () => {
     });
   });
 
+  test('a consumer seeks to where a time begins', async () => {
+    const [watch, topic] = [new Watch(), await createTopic(1, KEEP)];
+    const stamped = [1000, 2000, 3000].map((timestamp) => ({ value: `${timestamp}`, timestamp: `${timestamp}` }));
+    await withProducer({}, (producer) => producer.send({ topic, messages: stamped }));
+    const [{ partition, offset }] = await withAdmin((admin) => admin.fetchTopicOffsetsByTimestamp(topic, 1001));
+    const member = await new Member(watch, topic, unique('times')).start({ fromBeginning: false });
+    try {
+      await untilShares(watch, [member], [1]); // kafkajs can only seek once it has joined.
+      member.consumer.seek({ topic, partition, offset });
+      await watch.until(() => member.messages.length === 2, () => `two messages, got ${member.messages.length}`);
+      assert.deepEqual(member.messages.map(({ value }) => value), ['2000', '3000']);
+    } finally {
+      await member.stop();
+    }
+  });
+
   test('records below an offset can be deleted', async () => {
     const topic = await createTopic(1);
     await withProducer({}, (producer) => producer.send({ topic, messages: numbered(10) }));

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { CompressionTypes } from 'kafkajs';
+import './support/codecs.mjs';
 import { createTopic, KEEP, unique, Watch, withAdmin, withProducer } from './support/cluster.mjs';
 import { readAll } from './support/member.mjs';
 
@@ -63,13 +64,15 @@ describe('producing', { concurrency: true }, () => {
     assert.equal(headers.empty.toString(), '');
   });
 
-  test('gzip batches are given out as they came in', async () => {
-    const topic = await createTopic(1);
-    const messages = Array.from({ length: 500 }, (_, i) => ({ key: `${i % 7}`, value: `value ${i} `.repeat(20) }));
-    await withProducer({}, (producer) => producer.send({ topic, messages, compression: CompressionTypes.GZIP }));
-    const got = await readAll(new Watch(), topic, messages.length, unique('gzip'));
-    assert.deepEqual(got.map(({ key, value }) => ({ key, value })), messages);
-  });
+  for (const codec of ['None', 'GZIP', 'Snappy', 'LZ4', 'ZSTD']) {
+    test(`${codec} batches are given out as they came in`, async () => {
+      const topic = await createTopic(1);
+      const messages = Array.from({ length: 500 }, (_, i) => ({ key: `${i % 7}`, value: `value ${i} `.repeat(20) }));
+      await withProducer({}, (producer) => producer.send({ topic, messages, compression: CompressionTypes[codec] }));
+      const got = await readAll(new Watch(), topic, messages.length, unique('codec'));
+      assert.deepEqual(got.map(({ key, value }) => ({ key, value })), messages);
+    });
+  }
 
   test('an idempotent producer writes each message once', async () => {
     const topic = await createTopic(1);
