@@ -7,9 +7,9 @@ async function main() {
   const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
   await producer.connect();
 
-  const lines = readline.createInterface({ input: process.stdin, output: process.stdout, prompt: '> ' });
-  lines.prompt();
-  for await (const line of lines) {
+  const prompt = () => process.stdout.write('> ');
+  prompt();
+  for await (const line of readline.createInterface({ input: process.stdin })) {
     const [riderName, location] = line.trim().split(/\s+/);
     if (riderName && location) {
       await producer.send({
@@ -25,7 +25,7 @@ async function main() {
     } else if (riderName) {
       console.log('a name and a location, please: tony south');
     }
-    lines.prompt();
+    prompt();
   }
   await producer.disconnect();
 }
