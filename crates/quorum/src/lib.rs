@@ -36,4 +36,6 @@ pub use vote::Term;
 pub const METADATA_DIR: &str = "__cluster_metadata-0";
 
 #[cfg(test)]
+mod raft_spike;
+#[cfg(test)]
 mod tests;

@@ -212,7 +212,7 @@ fn read_error(error: ReadError) -> OpenError {
 }
 
 /// The whole batches at the front of `bytes`.
-fn batches(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn batches(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         let header = BatchHeader::parse(bytes).ok()?;
         let (batch, rest) = bytes.split_at_checked(header.size_in_bytes())?;
