@@ -102,3 +102,21 @@ fn a_mistake_in_a_file_is_named_with_file_and_line() {
         assert_eq!(refused(command), (Some(2), expected));
     }
 }
+
+#[test]
+fn a_wide_bind_with_nothing_advertised_says_which_flag_to_set() {
+    const LINE: &str = "ottla: listening on every interface; clients are told the address they came to. Behind a port \
+                        mapping or another name, set --advertise HOST:PORT\n";
+    let folder = Folder::new("wide");
+    for (flags, expected) in [
+        (vec!["--listen", "0.0.0.0:0"], true),
+        (vec!["--listen", "127.0.0.1:0"], false),
+        (vec!["--listen", "0.0.0.0:0", "--advertise", "localhost:9092"], false),
+    ] {
+        let mut command = serve(&folder);
+        command.args(&flags);
+        let (ready, said) = served(command);
+        assert!(ready.starts_with("ready "), "{flags:?}: {said}");
+        assert_eq!(said.contains(LINE), expected, "{flags:?}: {said}");
+    }
+}

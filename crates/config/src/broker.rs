@@ -138,9 +138,10 @@ impl<'a> Values<'a> {
         let described = self.layers.describe_broker();
         let set = described.iter().find(|entry| entry.key.name == key.name);
         let is_set = set.is_some_and(|entry| entry.source != Source::Default);
+        let host = self.text("ottla.default.host").unwrap_or_default();
         listener::resolve(
             self.text(key.name).filter(|_| is_set),
-            key.default.unwrap_or_default(),
+            &key.default.unwrap_or_default().replace("localhost", host),
             self.text("advertised.listeners").unwrap_or_default(),
             self.text("listener.security.protocol.map").unwrap_or_default(),
             self.text("controller.listener.names").unwrap_or_default(),

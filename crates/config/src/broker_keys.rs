@@ -158,6 +158,9 @@ pub(crate) const KEYS: &[Key] = &[
         .kafka_has("3", AS_MANY_AS_THERE_ARE),
     key("offsets.topic.segment.bytes", Int, "104857600", AtLeast(1024 * 1024),
         "segment.bytes of __consumer_offsets; read once, when it is made."),
+    key("ottla.default.host", String, "localhost", Any,
+        "Where the broker listens, on port 9092, while neither listeners nor advertised.listeners is set: a container's \
+         image sets 0.0.0.0."),
     default_of("ottla.durability", "ottla.durability"),
     default_of("ottla.produce.validation", "ottla.produce.validation"),
     key("producer.id.expiration.ms", Int, "86400000", AtLeast(1),

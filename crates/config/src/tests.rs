@@ -390,6 +390,20 @@ fn listeners_bind_and_advertise() {
             vec!["listeners=plaintext://[::1]:0,PLAINTEXT://127.0.0.1:0"],
             "PLAINTEXT://[::1]:0 PLAINTEXT://127.0.0.1:0 / ",
         ),
+        // As a container's image has it.
+        (vec!["ottla.default.host=0.0.0.0"], "PLAINTEXT://0.0.0.0:9092 / "),
+        (
+            vec!["ottla.default.host=0.0.0.0", "listeners=PLAINTEXT://127.0.0.1:1"],
+            "PLAINTEXT://127.0.0.1:1 / ",
+        ),
+        (
+            vec!["ottla.default.host=0.0.0.0", "advertised.listeners=PLAINTEXT://localhost:29092"],
+            "PLAINTEXT://:29092 / PLAINTEXT://localhost:29092",
+        ),
+        (
+            vec!["ottla.default.host=no host"],
+            "'PLAINTEXT://no host:9092' is no listener: NAME://host:port expected, for example PLAINTEXT://:9092",
+        ),
         // As tutorials have it: only what to advertise.
         (vec!["advertised.listeners=PLAINTEXT://kafka:9093"], "PLAINTEXT://:9093 / PLAINTEXT://kafka:9093"),
         // As a compose file for Kafka has it.
