@@ -11,10 +11,10 @@ if (!bootstrap) throw new Error('OTTLA_BOOTSTRAP names no broker (host:port)');
 /** How long anything but a session timeout may take: generous, because continuous integration is slow. */
 export const PATIENCE_MS = 30_000;
 
-export function kafka(clientId = 'node-tests') {
+export function kafka(clientId = 'node-tests', address = bootstrap) {
   return new Kafka({
     clientId,
-    brokers: [bootstrap],
+    brokers: [address],
     logLevel: process.env.KAFKAJS_LOG ? logLevel.DEBUG : logLevel.NOTHING,
     retry: { initialRetryTime: 50, maxRetryTime: 1000, retries: 10 },
   });
@@ -23,8 +23,8 @@ export function kafka(clientId = 'node-tests') {
 export const unique = (prefix) => `${prefix}-${randomUUID().slice(0, 8)}`;
 
 /** Runs `use` with a connected admin client. */
-export async function withAdmin(use) {
-  const admin = kafka().admin();
+export async function withAdmin(use, address = bootstrap) {
+  const admin = kafka(undefined, address).admin();
   await admin.connect();
   try {
     return await use(admin);
