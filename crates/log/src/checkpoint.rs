@@ -1,7 +1,7 @@
 //! The text of Kafka's checkpoint files: a version, a count, and as many lines.
 
 /// The only version there is.
-const VERSION: &str = "0";
+pub(crate) const VERSION: &str = "0";
 
 /// The text of a checkpoint file with these lines.
 pub(crate) fn format(lines: impl Iterator<Item = String>) -> String {

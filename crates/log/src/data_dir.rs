@@ -19,7 +19,7 @@ use crate::meta_properties::MetaProperties;
 use crate::partition_folder::{PartitionFolder, PartitionName, read_topic_id};
 
 const LOCK: &str = ".lock";
-const META_PROPERTIES: &str = "meta.properties";
+pub(crate) const META_PROPERTIES: &str = "meta.properties";
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 const DELETED_SUFFIX: &str = "-delete";
 
@@ -35,6 +35,13 @@ pub enum Checkpoint {
 }
 
 impl Checkpoint {
+    const ALL: [Checkpoint; 3] = [Checkpoint::RecoveryPoint, Checkpoint::LogStart, Checkpoint::HighWatermark];
+
+    /// The one in a file of this name.
+    pub(crate) fn of_name(name: &str) -> Option<Checkpoint> {
+        Checkpoint::ALL.into_iter().find(|checkpoint| checkpoint.file_name() == name)
+    }
+
     fn file_name(self) -> &'static str {
         match self {
             Checkpoint::RecoveryPoint => "recovery-point-offset-checkpoint",
@@ -218,7 +225,7 @@ impl DataDir {
     /// must not be measured by the old one's offsets. The rename itself is not synced: what the cluster's metadata
     /// does not know is renamed again at the next start.
     pub fn rename_for_deletion(&self, name: &PartitionName, unique: Uuid) -> io::Result<PathBuf> {
-        for which in [Checkpoint::RecoveryPoint, Checkpoint::LogStart, Checkpoint::HighWatermark] {
+        for which in Checkpoint::ALL {
             // A damaged one is found at the next start, as ever; here it only must not name this partition.
             let mut offsets = self.read_checkpoint(which).unwrap_or_default();
             if offsets.remove(name).is_some() {
@@ -269,7 +276,7 @@ fn read_or_create_meta(
     Ok(meta)
 }
 
-fn parse_offset(line: &str) -> Option<(PartitionName, Offset)> {
+pub(crate) fn parse_offset(line: &str) -> Option<(PartitionName, Offset)> {
     let mut words = line.split(' ');
     let (topic, partition, offset) = (words.next()?, words.next()?, words.next()?);
     let name = PartitionName::parse(topic, partition)?;

@@ -88,8 +88,7 @@ impl LeaderEpochs {
     pub(crate) fn from_text(bytes: &[u8]) -> Option<LeaderEpochs> {
         let mut entries: Vec<(LeaderEpoch, Offset)> = Vec::new();
         for line in checkpoint::parse(bytes)? {
-            let (epoch, start) = line.split_once(' ')?;
-            let entry = (LeaderEpoch(epoch.parse().ok()?), Offset(start.parse().ok()?));
+            let entry = parse_epoch(line)?;
             if entries.last().is_some_and(|last| entry.0 <= last.0 || entry.1 <= last.1) {
                 return None;
             }
@@ -97,6 +96,12 @@ impl LeaderEpochs {
         }
         Some(LeaderEpochs { entries })
     }
+}
+
+/// One line of the checkpoint file.
+pub(crate) fn parse_epoch(line: &str) -> Option<(LeaderEpoch, Offset)> {
+    let (epoch, start) = line.split_once(' ')?;
+    Some((LeaderEpoch(epoch.parse().ok()?), Offset(start.parse().ok()?)))
 }
 
 #[cfg(test)]

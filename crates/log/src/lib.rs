@@ -3,7 +3,7 @@
 //! Reading order: [`log`] writes and says what to sync, [`group_commit`] syncs for all partitions of a folder,
 //! [`reader`] reads at the same time, [`recovery`] and [`replay`] open what a crash left, [`segment`] is one file of batches
 //! with its indexes, [`producers`] and [`leader_epochs`] are what follows from the batches, [`data_dir`] is the
-//! folder of folders.
+//! folder of folders. [`inspect`] is beside all that: it shows files to people.
 //!
 //! Knows nothing of leaders, topics' settings beyond [`LogConfig`], or the wire.
 
@@ -19,6 +19,7 @@ mod gather;
 mod group_commit;
 mod index_file;
 mod index_recovery;
+pub mod inspect;
 mod leader_epochs;
 mod locks;
 mod log;

@@ -75,7 +75,7 @@ pub(crate) fn read_topic_id(fs: &Fs, folder: &Path) -> io::Result<Option<TopicId
     Ok(parse_topic_id(&bytes))
 }
 
-fn parse_topic_id(bytes: &[u8]) -> Option<TopicId> {
+pub(crate) fn parse_topic_id(bytes: &[u8]) -> Option<TopicId> {
     let mut lines = std::str::from_utf8(bytes).ok()?.lines();
     let version = lines.next()?.strip_prefix("version:")?.trim();
     let topic_id = lines.next()?.strip_prefix("topic_id:")?.trim();

@@ -7,6 +7,8 @@
 
 use model::{Offset, ProducerEpoch, ProducerId, TimestampMs};
 
+use crate::batch_scan;
+use crate::inspect::Flaw;
 use crate::producers::{Batch, Producers};
 
 const VERSION: i16 = 1;
@@ -66,39 +68,81 @@ fn put_entry(
 
 /// Reads a snapshot; `None` when it is cut short, of another version or damaged.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Producers> {
-    let (header, entries) = bytes.split_first_chunk::<HEADER_BYTES>()?;
-    let mut fields = Fields(header);
-    let version = i16::from_be_bytes(fields.take()?);
-    let crc = u32::from_be_bytes(fields.take()?);
-    let count = usize::try_from(i32::from_be_bytes(fields.take()?)).ok()?;
-    let sound = version == VERSION
-        && entries.len() == count.checked_mul(ENTRY_BYTES)?
-        && crc == record::checksum(&bytes[CRC_COVERS_FROM..]);
-    if !sound {
-        return None;
-    }
     let mut producers = Producers::default();
-    for entry in entries.chunks_exact(ENTRY_BYTES) {
-        let mut fields = Fields(entry);
-        let id = ProducerId(i64::from_be_bytes(fields.take()?));
-        let epoch = ProducerEpoch(i16::from_be_bytes(fields.take()?));
-        let last_sequence = i32::from_be_bytes(fields.take()?);
-        let last_offset = Offset(i64::from_be_bytes(fields.take()?));
-        let offset_delta = i32::from_be_bytes(fields.take()?);
-        let timestamp = TimestampMs(i64::from_be_bytes(fields.take()?));
+    for (_, entry) in entries(bytes).ok()? {
+        let SnapshotEntry { last_sequence, last_offset, offset_delta, timestamp, .. } = entry;
         let batch = Batch { last_sequence, last_offset, offset_delta, timestamp };
-        producers.restore(id, epoch, (0 <= last_sequence).then_some(batch), timestamp);
+        producers.restore(entry.producer_id, entry.epoch, (0 <= last_sequence).then_some(batch), timestamp);
     }
     Some(producers)
 }
 
+/// One entry as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotEntry {
+    /// The producer.
+    pub producer_id: ProducerId,
+    /// Its newest incarnation.
+    pub epoch: ProducerEpoch,
+    /// The sequence number of the last record of a batch of it; -1 without one.
+    pub last_sequence: i32,
+    /// That record's offset.
+    pub last_offset: Offset,
+    /// Records in the batch, less one.
+    pub offset_delta: i32,
+    /// The batch's largest timestamp.
+    pub timestamp: TimestampMs,
+    /// The incarnation of the coordinator of its transactions; -1 without any.
+    pub coordinator_epoch: i32,
+    /// Where its open transaction begins; -1 without one.
+    pub transaction_first_offset: Offset,
+}
+
+/// The entries of a snapshot, each with its first byte; or where something is wrong, and what.
+pub(crate) fn entries(bytes: &[u8]) -> Result<impl Iterator<Item = (u64, SnapshotEntry)>, (u64, Flaw)> {
+    let short = (0, Flaw::PartialEntry { have: bytes.len(), need: HEADER_BYTES });
+    let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(short)?;
+    let mut fields = Fields(header);
+    let version = i16::from_be_bytes(fields.take());
+    let stored = u32::from_be_bytes(fields.take());
+    let count = i32::from_be_bytes(fields.take());
+    if version != VERSION {
+        return Err((0, Flaw::Version(version)));
+    }
+    let computed = record::checksum(&bytes[CRC_COVERS_FROM..]);
+    if computed != stored {
+        return Err((2, Flaw::Checksum { stored, computed }));
+    }
+    let (entries, torn) = rest.as_chunks::<ENTRY_BYTES>();
+    if !torn.is_empty() || usize::try_from(count) != Ok(entries.len()) {
+        return Err((6, Flaw::Count { said: count.into(), found: entries.len() }));
+    }
+    let place = |index: usize| batch_scan::bytes(HEADER_BYTES + index * ENTRY_BYTES);
+    Ok(entries.iter().enumerate().map(move |(index, bytes)| (place(index), entry(bytes))))
+}
+
+fn entry(bytes: &[u8; ENTRY_BYTES]) -> SnapshotEntry {
+    let mut fields = Fields(bytes);
+    SnapshotEntry {
+        producer_id: ProducerId(i64::from_be_bytes(fields.take())),
+        epoch: ProducerEpoch(i16::from_be_bytes(fields.take())),
+        last_sequence: i32::from_be_bytes(fields.take()),
+        last_offset: Offset(i64::from_be_bytes(fields.take())),
+        offset_delta: i32::from_be_bytes(fields.take()),
+        timestamp: TimestampMs(i64::from_be_bytes(fields.take())),
+        coordinator_epoch: i32::from_be_bytes(fields.take()),
+        transaction_first_offset: Offset(i64::from_be_bytes(fields.take())),
+    }
+}
+
+/// The fields of something as long as all of them.
 struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (field, rest) = self.0.split_first_chunk::<N>()?;
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let (field, rest) = self.0.split_first_chunk::<N>().expect("the fields are as long as the whole");
         self.0 = rest;
-        Some(*field)
+        *field
     }
 }
 
