@@ -46,4 +46,5 @@ pub use event::{
 };
 pub use id::{GroupId, InstanceId, MemberId};
 pub use partition::coordinator_partition;
-pub use record::RecordError;
+pub use record::{Record, RecordError};
+pub use stored::{CommittedOffset, Generation, StoredMember};

@@ -24,9 +24,25 @@ use crate::stored::{CommittedOffset, Generation, StoredMember};
 
 /// One change of persistent state; `None` is a tombstone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Record {
-    Offset { group: GroupId, topic: TopicName, partition: PartitionIndex, value: Option<CommittedOffset> },
-    Group { group: GroupId, value: Option<Generation> },
+pub enum Record {
+    /// A group has committed an offset, or it is forgotten.
+    Offset {
+        /// The group.
+        group: GroupId,
+        /// The topic.
+        topic: TopicName,
+        /// Its partition.
+        partition: PartitionIndex,
+        /// The offset and what was said with it.
+        value: Option<CommittedOffset>,
+    },
+    /// A group has entered a generation, or it is forgotten.
+    Group {
+        /// The group.
+        group: GroupId,
+        /// The generation.
+        value: Option<Generation>,
+    },
 }
 
 /// Why bytes of the log are no record. Deterministic: another try reads the same.

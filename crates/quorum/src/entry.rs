@@ -19,7 +19,7 @@ pub(crate) const BATCH_BYTES_MAX: usize = ENTRY_BYTES_MAX + 4096;
 
 /// What an entry is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Payload {
+pub enum Payload {
     /// A leader's first entry: with it, everything before is committed too (Raft, section 5.4.2).
     Blank,
     /// Changes of the image.
@@ -30,15 +30,15 @@ pub(crate) enum Payload {
 
 /// An entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub struct Entry {
     /// The term it was written in.
-    pub(crate) term: Term,
+    pub term: Term,
     /// Who led that term.
-    pub(crate) leader: BrokerId,
+    pub leader: BrokerId,
     /// Its place.
-    pub(crate) index: Index,
+    pub index: Index,
     /// What it is for.
-    pub(crate) payload: Payload,
+    pub payload: Payload,
 }
 
 /// Why a batch is no entry.
@@ -116,7 +116,10 @@ impl Entry {
     }
 
     /// The entry in one batch of the log.
-    pub(crate) fn from_batch(batch: &[u8]) -> Result<Entry, EntryError> {
+    ///
+    /// # Errors
+    /// The batch holds no entry, or one that is not its own.
+    pub fn from_batch(batch: &[u8]) -> Result<Entry, EntryError> {
         let decoded = record::decode(batch, ENTRY_BYTES_MAX).map_err(EntryError::Batch)?;
         let mut records = decoded.records();
         let (Some(first), None) = (records.next(), records.next()) else { return Err(EntryError::Shape) };

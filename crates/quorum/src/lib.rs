@@ -26,11 +26,12 @@ mod round;
 mod snapshot;
 mod vote;
 
-pub use entry::EntryError;
+pub use entry::{Entry, EntryError, Payload};
 pub use error::{OpenError, QuorumError, UpdateError};
 pub use open::QuorumOptions;
 pub use quorum::{Committed, Opened, Quorum, Updated};
-pub use vote::Term;
+pub use snapshot::Snapshot;
+pub use vote::{Term, VOTE_FILE, Vote};
 
 /// The folder of the metadata log inside the data folder, named as Kafka names it.
 pub const METADATA_DIR: &str = "__cluster_metadata-0";

@@ -24,9 +24,11 @@ const HEAD_BYTES: usize = 24;
 
 /// An image and the term of its last entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Snapshot {
-    pub(crate) image: Image,
-    pub(crate) term: Term,
+pub struct Snapshot {
+    /// The image.
+    pub image: Image,
+    /// The term of its last entry.
+    pub term: Term,
 }
 
 impl Snapshot {
@@ -40,8 +42,16 @@ impl Snapshot {
         bytes
     }
 
+    /// Whether a file of this name holds one.
+    pub fn is_name(name: &str) -> bool {
+        index_of(name).is_some()
+    }
+
     /// The snapshot, or what is wrong with it.
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Snapshot, String> {
+    ///
+    /// # Errors
+    /// It was not written whole, was damaged since, or is of another version.
+    pub fn decode(bytes: &[u8]) -> Result<Snapshot, String> {
         let (content, crc) = bytes.split_last_chunk::<4>().ok_or("it is too short")?;
         if crc_fast::crc32_iscsi(content).to_be_bytes() != *crc {
             return Err("its checksum is wrong".to_owned());

@@ -28,17 +28,17 @@ impl fmt::Display for Term {
 
 /// What is in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Vote {
+pub struct Vote {
     /// The newest term.
-    pub(crate) term: Term,
+    pub term: Term,
     /// Who leads it, as far as this node is concerned.
-    pub(crate) leader: BrokerId,
+    pub leader: BrokerId,
     /// Whether a majority voted so.
-    pub(crate) committed: bool,
+    pub committed: bool,
 }
 
-/// The file's name.
-pub(crate) const VOTE_FILE: &str = "quorum-vote";
+/// The file of the vote.
+pub const VOTE_FILE: &str = "quorum-vote";
 
 const VERSION_LINE: &str = "version=0";
 
@@ -50,7 +50,7 @@ impl Vote {
     }
 
     /// The vote, unless a byte of it is wrong.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Vote> {
+    pub fn decode(bytes: &[u8]) -> Option<Vote> {
         let text = std::str::from_utf8(bytes).ok()?;
         let (lines, crc) = text.strip_suffix('\n')?.split_at(text.find("crc=")?);
         if crc != format!("crc={:08x}", checksum(lines)) {
