@@ -65,7 +65,7 @@ pub struct DevArgs {
     pub set: Vec<(String, String)>,
 }
 
-/// A command that talks to a cluster.
+/// A command that talks to a cluster, or looks at its files.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
     /// Create, list, describe, alter and delete topics
@@ -80,6 +80,8 @@ pub enum ClientCommand {
     Cluster(ClusterArgs),
     /// Look up configuration keys; needs no broker
     Config(ConfigArgs),
+    /// Look at the files of a data folder
+    Log(LogArgs),
 }
 
 /// Where the cluster is.
@@ -374,6 +376,44 @@ pub(crate) enum ConfigCommand {
         /// Their names [default: all]
         #[arg(value_name = "KEY")]
         keys: Vec<String>,
+    },
+}
+
+/// The files of a data folder.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    #[command(subcommand)]
+    pub(crate) command: LogCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Show what is in files, and whether they are sound; nothing is changed
+    #[command(after_help = "\
+FILES, known by their names, Kafka's own as well as ours
+  *.log                        batches; with --records what is in them: records, committed offsets and groups
+                               (__consumer_offsets-N), entries of the metadata log (__cluster_metadata-0)
+  *.index  *.timeindex         entries, each compared with the .log beside it
+  *.snapshot                   producers
+  leader-epoch-checkpoint      epochs
+  *-offset-checkpoint          an offset of each partition
+  *.checkpoint  quorum-vote    the metadata log's images and votes
+  meta.properties  partition.metadata
+
+Exit code 1 says that something is damaged: each place is named.
+JSON: an object for each batch, entry or record, with its file; {file, position, damage} for each damaged place.")]
+    Dump {
+        /// Files, or folders of them
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+        /// Show the records of .log files
+        #[arg(long, short = 'r')]
+        records: bool,
+        /// How a record looks, as in consume; implies --records
+        #[arg(long, short = 'f', value_parser = crate::record_format::parse)]
+        format: Option<RecordFormat>,
     },
 }
 

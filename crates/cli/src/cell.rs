@@ -15,6 +15,8 @@ pub(crate) enum Cell {
     Real(f64),
     /// Text.
     Text(String),
+    /// Milliseconds since 1970: a date for people.
+    Time(i64),
     /// Text with a meaning that tables show in colour.
     Toned(Tone, String),
     /// Values.
@@ -32,6 +34,17 @@ pub(crate) enum Tone {
     Warning,
     /// Not as it should be.
     Bad,
+}
+
+impl Tone {
+    /// The colour's number in a terminal's language.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Tone::Good => "32",
+            Tone::Warning => "33",
+            Tone::Bad => "31",
+        }
+    }
 }
 
 impl Cell {
@@ -59,7 +72,9 @@ impl Cell {
             Cell::Int(number) => number.to_string(),
             Cell::Real(number) => format!("{number:.3}"),
             Cell::Text(text) | Cell::Toned(_, text) => one_line(text),
-            Cell::List(cells) => cells.iter().map(Cell::plain).collect::<Vec<_>>().join(","),
+            Cell::Time(ms) => crate::time::show(*ms),
+            Cell::List(cells) if cells.is_empty() => "-".to_owned(),
+            Cell::List(cells) => cells.iter().map(Cell::item).collect::<Vec<_>>().join(","),
             Cell::Object(fields) => {
                 let fields: Vec<_> =
                     fields.iter().map(|(name, cell)| format!("{name}={}", cell.plain())).collect();
@@ -68,12 +83,20 @@ impl Cell {
         }
     }
 
+    /// As a table shows it within a list.
+    fn item(&self) -> String {
+        match self {
+            Cell::Object(_) => format!("{{{}}}", self.plain()),
+            other => other.plain(),
+        }
+    }
+
     /// As JSON, appended to `out`.
     pub(crate) fn write_json(&self, out: &mut Vec<u8>) {
         match self {
             Cell::None => out.extend_from_slice(b"null"),
             Cell::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
-            Cell::Int(number) => out.extend_from_slice(number.to_string().as_bytes()),
+            Cell::Int(number) | Cell::Time(number) => out.extend_from_slice(number.to_string().as_bytes()),
             Cell::Real(number) => out.extend_from_slice(format!("{number:.3}").as_bytes()),
             Cell::Text(text) | Cell::Toned(_, text) => write_json_text(text, out),
             Cell::List(cells) => {
@@ -125,7 +148,10 @@ mod tests {
             (Cell::Real(1.25), "1.250", "1.250"),
             (Cell::text("a\n\"b\""), r#""a\n\"b\"""#, r#"a\n\"b\""#),
             (Cell::Toned(Tone::Bad, "x".into()), r#""x""#, "x"),
+            (Cell::Time(1_769_860_800_123), "1769860800123", "2026-01-31T12:00:00.123Z"),
             (Cell::List(vec![Cell::Int(1), Cell::Int(2)]), "[1,2]", "1,2"),
+            (Cell::List(vec![]), "[]", "-"),
+            (Cell::List(vec![Cell::Object(vec![("a", Cell::Int(1))])]), r#"[{"a":1}]"#, "{a=1}"),
             (Cell::Object(vec![("b", Cell::Int(1)), ("a", Cell::None)]), r#"{"b":1,"a":null}"#, "b=1 a=-"),
         ] {
             let mut written = Vec::new();

@@ -5,13 +5,15 @@
 //!   standard error.
 //! - Q3 Exit codes: 0 done, 1 the cluster said no, 2 the command line (or the input) is wrong, 3 unreachable.
 //!
-//! `serve` and `dev` are parsed here and run by the binary: this crate knows brokers only through the protocol.
+//! `serve` and `dev` are parsed here and run by the binary: this crate knows brokers only through the protocol, and
+//! through the files they leave.
 
 mod args;
 mod cell;
 mod cluster;
 mod config_keys;
 mod consume;
+mod dump;
 mod failure;
 mod group;
 mod input;
@@ -20,8 +22,10 @@ mod output;
 mod produce;
 mod progress;
 mod record_format;
+mod show;
 mod span;
 mod suggest;
+mod table;
 mod time;
 mod topic;
 
@@ -51,7 +55,7 @@ where
     Arguments::try_parse_from(words).map(|arguments| arguments.command)
 }
 
-/// Runs a command that talks to a cluster, and says on standard error what went wrong.
+/// Runs a command that talks to a cluster or looks at its files, and says on standard error what went wrong.
 pub async fn run_client(rt: Rt, command: ClientCommand) -> ExitCode {
     let result = match command {
         ClientCommand::Topic(args) => topic::run(&rt, args).await,
@@ -60,6 +64,7 @@ pub async fn run_client(rt: Rt, command: ClientCommand) -> ExitCode {
         ClientCommand::Group(args) => group::run(&rt, args).await,
         ClientCommand::Cluster(args) => cluster::run(&rt, args).await,
         ClientCommand::Config(args) => config_keys::run(&rt, args).await,
+        ClientCommand::Log(args) => dump::run(&rt, args).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,6 +11,7 @@ use rt::Rt;
 
 use crate::cell::{Cell, Tone};
 use crate::failure::Failure;
+use crate::table::Table;
 
 /// How results look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -45,6 +46,9 @@ pub(crate) const fn wide(name: &'static str) -> Column {
 pub(crate) struct Output {
     format: OutputFormat,
     in_colour: bool,
+    /// Characters that fit a line, where a terminal says so.
+    width: Option<usize>,
+    has_printed: bool,
     bytes: Vec<u8>,
 }
 
@@ -62,7 +66,13 @@ impl Output {
     /// In the format asked for, else what fits standard output.
     pub(crate) fn new(asked: Option<OutputFormat>) -> Output {
         let fitting = if is_terminal() { OutputFormat::Table } else { OutputFormat::Json };
-        Output { format: asked.unwrap_or(fitting), in_colour: wants_colour(), bytes: Vec::new() }
+        Output {
+            format: asked.unwrap_or(fitting),
+            in_colour: wants_colour(),
+            width: console::Term::stdout().size_checked().map(|(_, width)| width.into()),
+            has_printed: false,
+            bytes: Vec::new(),
+        }
     }
 
     /// Whether it is JSON.
@@ -84,7 +94,7 @@ impl Output {
 
     /// A heading above a table.
     pub(crate) fn heading(&mut self, text: &str) {
-        if !self.bytes.is_empty() {
+        if self.has_printed || !self.bytes.is_empty() {
             self.bytes.push(b'\n');
         }
         let text = self.paint("1", text);
@@ -104,67 +114,17 @@ impl Output {
 
     /// Rows of cells as a table, whatever the format.
     pub(crate) fn table(&mut self, columns: &[Column], rows: &[Vec<Cell>]) {
-        let is_shown = |column: &Column| self.format == OutputFormat::Wide || !column.is_wide;
-        let shown: Vec<usize> = (0..columns.len()).filter(|&index| is_shown(&columns[index])).collect();
-        let titles: Vec<String> =
-            columns.iter().map(|column| column.name.to_uppercase().replace('_', " ")).collect();
-        let texts: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(Cell::plain).collect()).collect();
-        let widths: Vec<usize> = (0..columns.len())
-            .map(|index| {
-                let cells = texts.iter().filter_map(|row| row.get(index)).map(|text| text.chars().count());
-                cells.chain([titles[index].chars().count()]).max().unwrap_or(0)
-            })
-            .collect();
-        let is_number = |index: usize| {
-            let mut cells =
-                rows.iter().filter_map(|row| row.get(index)).filter(|cell| **cell != Cell::None).peekable();
-            cells.peek().is_some() && cells.all(|cell| matches!(cell, Cell::Int(_) | Cell::Real(_)))
-        };
-        let to_the_right: Vec<bool> = (0..columns.len()).map(is_number).collect();
-        let pad = |index: usize, text: &str| {
-            let room = " ".repeat(widths[index].saturating_sub(text.chars().count()));
-            if to_the_right[index] { (room, String::new()) } else { (String::new(), room) }
-        };
-        let mut lines: Vec<Vec<String>> = Vec::new();
-        lines.push(
-            shown
-                .iter()
-                .map(|&index| {
-                    let (before, after) = pad(index, &titles[index]);
-                    format!("{before}{}{after}", self.paint("2", &titles[index]))
-                })
-                .collect(),
-        );
-        for (row, texts) in rows.iter().zip(&texts) {
-            lines.push(
-                shown
-                    .iter()
-                    .map(|&index| {
-                        let (before, after) = pad(index, &texts[index]);
-                        format!("{before}{}{after}", self.tone(&row[index], &texts[index]))
-                    })
-                    .collect(),
-            );
-        }
-        for line in lines {
-            let line = line.join("  ");
-            self.line(line.trim_end());
-        }
+        let is_wide = self.format == OutputFormat::Wide;
+        let shown: Vec<usize> = (0..columns.len()).filter(|&at| is_wide || !columns[at].is_wide).collect();
+        let paint = |code: &str, text: &str| self.paint(code, text);
+        let lines = Table::new(columns, rows, shown).lines(self.width, paint);
+        lines.iter().for_each(|line| self.line(line));
     }
 
-    fn tone(&self, cell: &Cell, text: &str) -> String {
-        match cell {
-            Cell::Toned(Tone::Good, _) => self.paint("32", text),
-            Cell::Toned(Tone::Warning, _) => self.paint("33", text),
-            Cell::Toned(Tone::Bad, _) => self.paint("31", text),
-            Cell::None
-            | Cell::Bool(_)
-            | Cell::Int(_)
-            | Cell::Real(_)
-            | Cell::Text(_)
-            | Cell::List(_)
-            | Cell::Object(_) => text.to_owned(),
-        }
+    /// A line of text that means something.
+    pub(crate) fn toned_line(&mut self, tone: Tone, text: &str) {
+        let line = self.paint(tone.code(), text);
+        self.line(&line);
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -175,9 +135,28 @@ impl Output {
         }
     }
 
+    /// The format.
+    pub(crate) fn format(&self) -> OutputFormat {
+        self.format
+    }
+
+    /// Where to write what is neither a table nor a cell.
+    pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Prints what there is so far; says whether anybody wants more.
+    pub(crate) async fn flush(&mut self, rt: &Rt) -> Result<Reader, Failure> {
+        if self.bytes.is_empty() {
+            return Ok(Reader::Listens);
+        }
+        self.has_printed = true;
+        write_out(rt, std::mem::take(&mut self.bytes)).await
+    }
+
     /// Prints everything.
-    pub(crate) async fn finish(self, rt: &Rt) -> Result<(), Failure> {
-        write_out(rt, self.bytes).await.map(drop)
+    pub(crate) async fn finish(mut self, rt: &Rt) -> Result<(), Failure> {
+        self.flush(rt).await.map(drop)
     }
 }
 
@@ -207,7 +186,8 @@ mod tests {
 
     #[track_caller]
     fn check(format: OutputFormat, expected: &str) {
-        let mut output = Output { format, in_colour: false, bytes: Vec::new() };
+        let mut output =
+            Output { format, in_colour: false, width: None, has_printed: false, bytes: Vec::new() };
         let columns = [column("name"), column("log_end"), wide("id")];
         let rows = vec![
             vec![Cell::text("flights"), Cell::Int(336_776), Cell::text("x")],

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const OTTLA: &str = env!("CARGO_BIN_EXE_ottla");
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Folder {
@@ -28,7 +28,7 @@ impl Folder {
         Folder(path)
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.0
     }
 }
@@ -43,7 +43,7 @@ impl Drop for Folder {
 pub struct Broker {
     process: Child,
     address: String,
-    _folder: Folder,
+    folder: Option<Folder>,
 }
 
 impl Broker {
@@ -59,7 +59,24 @@ impl Broker {
         let mut ready = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
         let address = ready.split_whitespace().nth(1).unwrap_or_else(|| panic!("not ready: {ready:?}"));
-        Broker { address: address.to_owned(), process, _folder: folder }
+        Broker { address: address.to_owned(), process, folder: Some(folder) }
+    }
+
+    /// Where it keeps its data.
+    pub fn data(&self) -> PathBuf {
+        self.folder.as_ref().unwrap().path().join("data")
+    }
+
+    /// What it leaves behind.
+    pub fn into_folder(mut self) -> Folder {
+        self.folder.take().unwrap()
+    }
+
+    /// Ends it as a user does, and waits until it is gone.
+    pub fn stop(&mut self) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        assert!(self.process.wait().unwrap().success());
     }
 
     /// Runs a command, its words separated by single spaces.
@@ -99,8 +116,8 @@ fn run(bootstrap: &str, line: &str, input: &str) -> Ran {
     Ran {
         line: line.to_owned(),
         code: output.status.code(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
 }
 
@@ -117,6 +134,11 @@ impl Ran {
     #[track_caller]
     pub fn out(&self) -> &str {
         assert_eq!(self.code, Some(0), "ottla {}: {}", self.line, self.err);
+        &self.out
+    }
+
+    /// What it printed, however it ended.
+    pub fn printed(&self) -> &str {
         &self.out
     }
 
