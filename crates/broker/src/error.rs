@@ -378,7 +378,7 @@ pub fn controller_code(error: &ControllerError) -> ErrorCode {
         ControllerError::InvalidConfig(_)
         | ControllerError::NullTopicConfig(_)
         | ControllerError::NotAList { .. }
-        | ControllerError::NoKeysHere { .. } => ErrorCode::InvalidConfig,
+        | ControllerError::UnknownGroupConfig(_) => ErrorCode::InvalidConfig,
         ControllerError::DuplicateTopicName
         | ControllerError::DuplicateTopicId
         | ControllerError::TopicNamedByIdToo
@@ -390,7 +390,9 @@ pub fn controller_code(error: &ControllerError) -> ErrorCode {
         | ControllerError::NoDefaultTopic
         | ControllerError::ReadOnlyConfig(_)
         | ControllerError::BadBrokerName(_)
-        | ControllerError::UnknownElection(_) => ErrorCode::InvalidRequest,
+        | ControllerError::UnknownElection(_)
+        | ControllerError::UnknownClientMetricsConfig(_)
+        | ControllerError::NamelessClientMetrics => ErrorCode::InvalidRequest,
         ControllerError::OtherCluster { .. } => ErrorCode::InconsistentClusterId,
         ControllerError::BrokerNotRegistered(_) => ErrorCode::BrokerIdNotRegistered,
         ControllerError::StaleBrokerEpoch { .. } => ErrorCode::StaleBrokerEpoch,

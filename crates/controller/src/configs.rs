@@ -123,6 +123,9 @@ fn check_resource(image: &Image, resource: &ConfigResource) -> Result<(), Contro
         ConfigResourceKind::Broker if !names_brokers(&resource.name) => {
             Err(ControllerError::BadBrokerName(resource.name.clone()))
         }
+        ConfigResourceKind::ClientMetrics if resource.name.is_empty() => {
+            Err(ControllerError::NamelessClientMetrics)
+        }
         ConfigResourceKind::Topic
         | ConfigResourceKind::Broker
         | ConfigResourceKind::ClientMetrics
@@ -143,12 +146,8 @@ fn check_changeable(resource: &ConfigResource, key: &str) -> Result<(), Controll
             Some(Update::ReadOnly) => Err(ControllerError::ReadOnlyConfig(key.to_owned())),
             Some(Update::ClusterWide) | None => Ok(()),
         },
-        ConfigResourceKind::ClientMetrics => {
-            Err(ControllerError::NoKeysHere { resource: "client metrics", key: key.to_owned() })
-        }
-        ConfigResourceKind::Group => {
-            Err(ControllerError::NoKeysHere { resource: "group", key: key.to_owned() })
-        }
+        ConfigResourceKind::ClientMetrics => Err(ControllerError::UnknownClientMetricsConfig(key.to_owned())),
+        ConfigResourceKind::Group => Err(ControllerError::UnknownGroupConfig(key.to_owned())),
     }
 }
 

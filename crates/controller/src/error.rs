@@ -137,13 +137,12 @@ pub enum ControllerError {
     ReadOnlyConfig(String),
     /// INVALID_REQUEST: a broker resource that is no number.
     BadBrokerName(String),
-    /// INVALID_CONFIG: a group or a subscription has no keys in this version.
-    NoKeysHere {
-        /// `group` or `client metrics`.
-        resource: &'static str,
-        /// The key asked for.
-        key: String,
-    },
+    /// INVALID_CONFIG: a group has no keys in this version.
+    UnknownGroupConfig(String),
+    /// INVALID_REQUEST, where a group's is INVALID_CONFIG: a subscription has no keys in this version.
+    UnknownClientMetricsConfig(String),
+    /// INVALID_REQUEST.
+    NamelessClientMetrics,
 
     /// INCONSISTENT_CLUSTER_ID.
     OtherCluster {
@@ -260,7 +259,9 @@ impl fmt::Display for ControllerError {
             NoDefaultTopic => f.write_str("Default topic resources are not allowed."),
             ReadOnlyConfig(key) => write!(f, "Cannot update these configs dynamically: [{key}]"),
             BadBrokerName(name) => write!(f, "Node id must be an integer, but it is: {name}"),
-            NoKeysHere { resource, key } => write!(f, "Unknown {resource} config name: {key}"),
+            UnknownGroupConfig(key) => write!(f, "Unknown group config name: {key}"),
+            UnknownClientMetricsConfig(key) => write!(f, "Unknown client metrics configuration: {key}"),
+            NamelessClientMetrics => f.write_str("Subscription name can't be empty"),
             OtherCluster { ours, asked } => {
                 write!(f, "This is cluster {ours}; the broker belongs to cluster {asked}.")
             }

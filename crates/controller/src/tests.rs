@@ -220,13 +220,14 @@ fn new_topic(text: &str) -> NewTopic {
     topic
 }
 
-/// `topic:NAME`, `broker:1`, `broker:`, `group:G`
+/// `topic:NAME`, `broker:1`, `broker:`, `group:G`, `metrics:M`
 fn resource(text: &str) -> ConfigResource {
     let (kind, name) = text.split_once(':').unwrap();
     let kind = match kind {
         "topic" => ConfigResourceKind::Topic,
         "broker" => ConfigResourceKind::Broker,
         "group" => ConfigResourceKind::Group,
+        "metrics" => ConfigResourceKind::ClientMetrics,
         other => panic!("no resource {other}"),
     };
     ConfigResource { kind, name: name.to_owned() }

@@ -3,11 +3,13 @@
 //! - No keys named, or an empty list, means all.
 //! - A broker is named by its number, or by the empty name for what is set on all brokers; another broker's
 //!   number is INVALID_REQUEST, as in Kafka.
+//! - A broker has one logger, whose level is set when it starts. Groups and client metrics have no keys yet.
 //! - Sensitive values are null.
 
 use config::Described;
 use meta::ConfigResource;
 use model::ErrorCode;
+use tracing::level_filters::LevelFilter;
 use wire::describe_configs::{
     DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
@@ -17,6 +19,12 @@ use crate::call::Call;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+const BROKER_LOGGER: i8 = 8;
+const CLIENT_METRICS: i8 = 16;
+const GROUP: i8 = 32;
+
+/// `ConfigSource.DYNAMIC_BROKER_LOGGER_CONFIG`, the source of every level in Kafka.
+const LOGGER_SOURCE: i8 = 6;
 
 pub async fn handle(
     call: &Call<'_>,
@@ -34,32 +42,38 @@ struct Shown {
     documentation: bool,
 }
 
+type Results = Vec<DescribeConfigsResourceResult<'static>>;
+
 fn answer(
     call: &Call<'_>,
     resource: &DescribeConfigsResource<'_>,
     shown: &Shown,
 ) -> DescribeConfigsResult<'static> {
-    let (error, message, configs) = match describe(call, resource) {
-        Ok(described) => (ErrorCode::None, None, described),
+    let (error, message, mut configs) = match describe(call, resource, shown) {
+        Ok(configs) => (ErrorCode::None, None, configs),
         Err((error, message)) => (error, Some(message.into()), Vec::new()),
     };
     let asked = resource.configuration_keys.as_deref().unwrap_or_default();
-    let wanted = |entry: &Described| asked.is_empty() || asked.iter().any(|name| *name == entry.key.name);
+    configs.retain(|config| asked.is_empty() || asked.contains(&config.name));
     DescribeConfigsResult {
         error_code: error.code(),
         error_message: message,
         resource_type: resource.resource_type,
         resource_name: resource.resource_name.to_string().into(),
-        configs: configs.into_iter().filter(wanted).map(|entry| result(entry, shown)).collect(),
+        configs,
     }
 }
 
 fn describe(
     call: &Call<'_>,
     resource: &DescribeConfigsResource<'_>,
-) -> Result<Vec<Described>, (ErrorCode, String)> {
+    shown: &Shown,
+) -> Result<Results, (ErrorCode, String)> {
     let image = call.node.image();
     let layers = call.node.layers(&image);
+    let results = |described: Vec<Described>| described.into_iter().map(|entry| result(entry, shown)).collect();
+    let invalid = |message: String| Err((ErrorCode::InvalidRequest, message));
+    let here = call.node.id().to_string();
     let name = resource.resource_name.as_ref();
     match resource.resource_type {
         TOPIC => {
@@ -67,17 +81,21 @@ fn describe(
                 (ErrorCode::UnknownTopicOrPartition, format!("there is no topic '{name}'"))
             })?;
             let own = image.config(&ConfigResource::topic(&topic.name));
-            Ok(layers.describe_topic(own.map(AsRef::as_ref)))
+            Ok(results(layers.describe_topic(own.map(AsRef::as_ref))))
         }
-        BROKER if name.is_empty() => Ok(layers.describe_all_brokers()),
-        BROKER if name == call.node.id().to_string() => Ok(layers.describe_broker()),
-        BROKER => Err((
-            ErrorCode::InvalidRequest,
-            format!("unexpected broker id: expected {} or the empty name, got '{name}'", call.node.id()),
-        )),
-        other => Err((
-            ErrorCode::InvalidRequest,
-            format!("resources of type {other} have no configuration here; topics are type 2, brokers 4"),
+        BROKER if name.is_empty() => Ok(results(layers.describe_all_brokers())),
+        BROKER if name == here => Ok(results(layers.describe_broker())),
+        BROKER => invalid(format!("unexpected broker id: expected {here} or the empty name, got '{name}'")),
+        BROKER_LOGGER if name.is_empty() => invalid("Broker id must not be empty".to_owned()),
+        BROKER_LOGGER if name == here => Ok(vec![root_logger()]),
+        BROKER_LOGGER => invalid(format!("Unexpected broker id, expected {here} but received {name}")),
+        CLIENT_METRICS if name.is_empty() => {
+            invalid("Client metrics subscription name must not be empty".to_owned())
+        }
+        GROUP if name.is_empty() => invalid("Group name must not be empty".to_owned()),
+        CLIENT_METRICS | GROUP => Ok(Vec::new()),
+        other => invalid(format!(
+            "resources of type {other} have no configuration; topics are type {TOPIC}, brokers {BROKER}"
         )),
     }
 }
@@ -97,5 +115,16 @@ fn result(entry: Described, shown: &Shown) -> DescribeConfigsResourceResult<'sta
         synonyms: synonyms.collect(),
         config_type: entry.key.kind.number(),
         documentation: shown.documentation.then(|| entry.key.documentation.into()),
+    }
+}
+
+/// What is written to the broker's log, in Kafka's names of levels.
+fn root_logger() -> DescribeConfigsResourceResult<'static> {
+    DescribeConfigsResourceResult {
+        name: "root".into(),
+        value: Some(LevelFilter::current().to_string().to_uppercase().into()),
+        read_only: true,
+        config_source: LOGGER_SOURCE,
+        ..Default::default()
     }
 }
