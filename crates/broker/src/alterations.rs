@@ -16,6 +16,9 @@ use quorum::UpdateError;
 use crate::error::{controller_code, update_code};
 use crate::node::Node;
 
+/// The number of a kind that is described and cannot be altered: the loggers of a broker.
+const BROKER_LOGGER: i8 = 8;
+
 /// One resource of a request, and what is to become of it.
 pub struct Wanted<C> {
     /// The kind's number on the wire.
@@ -33,7 +36,9 @@ pub struct Answer {
     /// As in the request.
     pub name: String,
     /// What went wrong, if anything.
-    pub refused: Option<Refusal>,
+    pub error: ErrorCode,
+    /// Why, if something did.
+    pub message: Option<String>,
 }
 
 /// Why a resource is left as it is: the code, and the sentence that goes with it.
@@ -91,7 +96,12 @@ where
         named.iter().map(|_| Some(refusal.clone())).collect()
     });
     let answers = named.into_iter().zip(refusals);
-    answers.map(|((kind, name), refused)| Answer { kind, name, refused }).collect()
+    let answer = |((kind, name), refused): ((i8, String), Option<Refusal>)| {
+        let (error, message) =
+            refused.map_or((ErrorCode::None, None), |Refusal(code, text)| (code, Some(text)));
+        Answer { kind, name, error, message }
+    };
+    answers.map(answer).collect()
 }
 
 /// What can be said without looking at the image.
@@ -111,6 +121,9 @@ fn check<C>(here: BrokerId, wanted: Vec<Wanted<C>>) -> Vec<Result<(ConfigResourc
 }
 
 fn resource(here: BrokerId, kind: i8, name: String) -> Result<ConfigResource, Refusal> {
+    if kind == BROKER_LOGGER {
+        return Err(Refusal::invalid("The level of the log is set when the broker starts (OTTLA_LOG)."));
+    }
     let known = u8::try_from(kind).ok().and_then(ConfigResourceKind::from_number);
     let Some(known) = known else {
         return Err(Refusal::invalid(format!("Unknown resource type {kind}")));

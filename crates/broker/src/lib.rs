@@ -27,5 +27,6 @@ mod registry;
 mod retention;
 mod service;
 mod storage;
+mod topic_state;
 
 pub use broker::{Broker, Options, StartError};

@@ -9,13 +9,14 @@
 use std::sync::Arc;
 
 use meta::{Image, Partition, Topic};
-use model::{BrokerId, ErrorCode, PartitionIndex, TopicId, TopicName};
+use model::{ErrorCode, PartitionIndex, TopicId, TopicName};
 use wire::metadata::{
     MetadataRequestTopic, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use wire::{MetadataRequest, MetadataResponse};
 
 use crate::call::Call;
+use crate::topic_state::{self, PartitionState};
 use crate::{endpoint, operations};
 
 /// First version in which topics can be asked for by id.
@@ -97,8 +98,7 @@ fn answer(image: &Image, asked: &MetadataRequestTopic<'_>, operations: i32) -> M
     }
     let error = match &asked.name {
         None => ErrorCode::UnknownTopicId,
-        Some(name) if TopicName::parse(name).is_err() => ErrorCode::InvalidTopicException,
-        Some(_) => ErrorCode::UnknownTopicOrPartition,
+        Some(name) => topic_state::unknown_name(name),
     };
     MetadataResponseTopic {
         error_code: error.code(),
@@ -120,15 +120,14 @@ fn known(image: &Image, topic: &Arc<Topic>, operations: i32) -> MetadataResponse
 }
 
 fn state(image: &Image, index: PartitionIndex, partition: &Partition) -> MetadataResponsePartition {
-    let error = if partition.leader == BrokerId::NONE { ErrorCode::LeaderNotAvailable } else { ErrorCode::None };
-    let replicas = || partition.replicas.iter().map(|replica| replica.broker);
+    let state = PartitionState::of(image, partition);
     MetadataResponsePartition {
-        error_code: error.code(),
+        error_code: state.error.code(),
         partition_index: index.0,
-        leader_id: partition.leader.0,
-        leader_epoch: partition.leader_epoch.0,
-        replica_nodes: replicas().map(|broker| broker.0).collect(),
-        isr_nodes: partition.isr.iter().map(|broker| broker.0).collect(),
-        offline_replicas: replicas().filter(|&id| image.broker(id).is_none()).map(|broker| broker.0).collect(),
+        leader_id: state.leader_id,
+        leader_epoch: state.leader_epoch,
+        replica_nodes: state.replicas,
+        isr_nodes: state.isr,
+        offline_replicas: state.offline,
     }
 }

@@ -5,7 +5,7 @@
 use wire::alter_configs::{AlterConfigsResource, AlterConfigsResourceResponse};
 use wire::{AlterConfigsRequest, AlterConfigsResponse};
 
-use crate::alterations::{Answer, Refusal, Wanted, alter};
+use crate::alterations::{Answer, Wanted, alter};
 use crate::call::Call;
 
 /// Keys and the values they are to have; null is refused.
@@ -31,13 +31,9 @@ fn wanted(resource: &AlterConfigsResource<'_>) -> Wanted<Configs> {
 }
 
 fn response(answer: Answer) -> AlterConfigsResourceResponse<'static> {
-    let (error_code, error_message) = match answer.refused {
-        None => (0, None),
-        Some(Refusal(code, message)) => (code.code(), Some(message.into())),
-    };
     AlterConfigsResourceResponse {
-        error_code,
-        error_message,
+        error_code: answer.error.code(),
+        error_message: answer.message.map(Into::into),
         resource_type: answer.kind,
         resource_name: answer.name.into(),
     }

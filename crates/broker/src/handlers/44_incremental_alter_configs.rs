@@ -44,13 +44,9 @@ fn wanted(resource: &AlterConfigsResource<'_>) -> Wanted<Vec<Alteration>> {
 }
 
 fn response(answer: Answer) -> AlterConfigsResourceResponse<'static> {
-    let (error_code, error_message) = match answer.refused {
-        None => (0, None),
-        Some(Refusal(code, message)) => (code.code(), Some(message.into())),
-    };
     AlterConfigsResourceResponse {
-        error_code,
-        error_message,
+        error_code: answer.error.code(),
+        error_message: answer.message.map(Into::into),
         resource_type: answer.kind,
         resource_name: answer.name.into(),
     }

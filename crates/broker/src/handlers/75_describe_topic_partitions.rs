@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use meta::{Image, Partition, Topic};
-use model::{BrokerId, ErrorCode, PartitionIndex, TopicName};
+use model::{ErrorCode, PartitionIndex};
 use wire::describe_topic_partitions::{
     DescribeTopicPartitionsResponsePartition, DescribeTopicPartitionsResponseTopic, RequestCursor,
     ResponseCursor,
@@ -18,6 +18,7 @@ use wire::{DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse};
 
 use crate::call::Call;
 use crate::operations;
+use crate::topic_state::{self, PartitionState};
 
 /// Most partitions of a page; Kafka's default of `max.request.partition.size.limit`.
 const PAGE_MAX: usize = 2000;
@@ -94,12 +95,8 @@ fn paged(
 }
 
 fn unknown(name: &str) -> DescribeTopicPartitionsResponseTopic<'static> {
-    let error = match TopicName::parse(name) {
-        Ok(_) => ErrorCode::UnknownTopicOrPartition,
-        Err(_) => ErrorCode::InvalidTopicException,
-    };
     DescribeTopicPartitionsResponseTopic {
-        error_code: error.code(),
+        error_code: topic_state::unknown_name(name).code(),
         name: Some(name.to_owned().into()),
         topic_authorized_operations: operations::TOPIC,
         ..Default::default()
@@ -125,21 +122,16 @@ fn state(
     index: PartitionIndex,
     partition: &Partition,
 ) -> DescribeTopicPartitionsResponsePartition {
-    let has_leader = partition.leader != BrokerId::NONE;
-    let error = if has_leader { ErrorCode::None } else { ErrorCode::LeaderNotAvailable };
-    let replicas = || partition.replicas.iter().map(|replica| replica.broker);
+    let state = PartitionState::of(image, partition);
     DescribeTopicPartitionsResponsePartition {
-        error_code: error.code(),
+        error_code: state.error.code(),
         partition_index: index.0,
-        leader_id: partition.leader.0,
-        leader_epoch: partition.leader_epoch.0,
-        replica_nodes: replicas().map(|broker| broker.0).collect(),
-        isr_nodes: partition.isr.iter().map(|broker| broker.0).collect(),
+        leader_id: state.leader_id,
+        leader_epoch: state.leader_epoch,
+        replica_nodes: state.replicas,
+        isr_nodes: state.isr,
         eligible_leader_replicas: Some(Vec::new()),
         last_known_elr: Some(Vec::new()),
-        offline_replicas: replicas()
-            .filter(|&id| image.broker(id).is_none())
-            .map(|broker| broker.0)
-            .collect(),
+        offline_replicas: state.offline,
     }
 }
