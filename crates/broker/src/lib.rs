@@ -13,6 +13,8 @@ mod alterations;
 mod broker;
 mod call;
 mod checkpointer;
+#[cfg(test)]
+mod compat;
 mod coordinator;
 mod endpoint;
 mod error;

@@ -33,7 +33,8 @@ pub fn unsupported_version() -> ApiVersionsResponse<'static> {
     }
 }
 
-fn advertised(key: &ApiKey) -> ApiVersion {
+/// An API in the versions that are served.
+pub fn advertised(key: &ApiKey) -> ApiVersion {
     let versions = key.versions();
     let min_version = if *key == ApiKey::Produce { 0 } else { versions.first };
     ApiVersion { api_key: key.as_i16(), min_version, max_version: versions.last }
