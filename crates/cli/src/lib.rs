@@ -9,6 +9,7 @@
 //! through the files they leave.
 
 mod args;
+mod bench;
 mod cell;
 mod cluster;
 mod config_keys;
@@ -65,6 +66,7 @@ pub async fn run_client(rt: Rt, command: ClientCommand) -> ExitCode {
         ClientCommand::Cluster(args) => cluster::run(&rt, args).await,
         ClientCommand::Config(args) => config_keys::run(&rt, args).await,
         ClientCommand::Log(args) => dump::run(&rt, args).await,
+        ClientCommand::Bench(args) => bench::run(&rt, args).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

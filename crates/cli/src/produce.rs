@@ -71,7 +71,7 @@ async fn check_target(client: &Client, args: &ProduceArgs) -> Result<(), Failure
     }
 }
 
-fn acks(asked: AcksArg) -> Acks {
+pub(crate) fn acks(asked: AcksArg) -> Acks {
     match asked {
         AcksArg::None => Acks::None,
         AcksArg::Leader => Acks::Leader,
@@ -79,7 +79,7 @@ fn acks(asked: AcksArg) -> Acks {
     }
 }
 
-fn compression(asked: CompressionArg) -> Compression {
+pub(crate) fn compression(asked: CompressionArg) -> Compression {
     match asked {
         CompressionArg::None => Compression::None,
         CompressionArg::Gzip => Compression::Gzip,

@@ -99,7 +99,8 @@ struct State {
     closed: bool,
 }
 
-/// A request, written down for one connection.
+/// A request, written down. Sent again, or on another connection to the same node, it is the same bytes.
+#[derive(Clone)]
 pub(crate) struct Question {
     api: ApiKey,
     correlation_id: i32,

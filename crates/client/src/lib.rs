@@ -11,6 +11,7 @@ mod backoff;
 mod client;
 mod connection;
 pub mod consumer;
+mod direct;
 mod error;
 mod metadata;
 mod offsets;
@@ -24,6 +25,7 @@ pub use admin::{
 };
 pub use client::{Client, ClientConfig, parse_address};
 pub use consumer::{Consumer, ConsumerConfig, Event, GroupConfig, Record, Reset};
+pub use direct::{Direct, FetchBounds, Fetched, Prepared, Produced};
 pub use error::Error;
 pub use metadata::{Node, Partition, Snapshot, Topic, TopicPartition};
 pub use offsets::{OffsetQuery, Offsets, Start};

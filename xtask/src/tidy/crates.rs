@@ -10,7 +10,7 @@ use crate::tidy::{files, shown};
 use crate::workspace::Workspace;
 
 /// Crates by the names they are imported as; `ottla` is the binary, `sim-tests` the simulation.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "model",
     "wire",
     "record",
@@ -22,6 +22,7 @@ const ORDER: [&str; 17] = [
     "net",
     "log",
     "client",
+    "load",
     "quorum",
     "controller",
     "broker",
@@ -61,9 +62,9 @@ fn faults_of(manifest: &str) -> Vec<String> {
     if !linted {
         faults.push("[lints] workspace = true is missing".to_owned());
     }
-    if package == "xtask" {
+    if ["xtask", "bench"].contains(&package.as_str()) {
         faults.extend(
-            uses.iter().map(|used| format!("xtask knows the products only from outside, not {used}")),
+            uses.iter().map(|used| format!("{package} knows the products only from outside, not {used}")),
         );
         return faults;
     }

@@ -25,7 +25,7 @@ use crate::pool::Lane;
 use crate::producer::is_stale_metadata;
 
 /// Versions that name topics by their names and know sessions.
-const FETCH_VERSIONS: VersionRange = VersionRange { first: 7, last: 12 };
+pub(crate) const FETCH_VERSIONS: VersionRange = VersionRange { first: 7, last: 12 };
 
 /// Answers that may wait to be looked at; a fetching task waits with the next.
 const ANSWERS_MAX: usize = 16;
@@ -430,7 +430,7 @@ async fn fetch(
 }
 
 /// `part` of `whole` without a copy, where it is one.
-fn slice_of(whole: &Bytes, part: &[u8]) -> Bytes {
+pub(crate) fn slice_of(whole: &Bytes, part: &[u8]) -> Bytes {
     let within = whole.as_ptr_range().contains(&part.as_ptr());
     if within && !part.is_empty() { whole.slice_ref(part) } else { Bytes::copy_from_slice(part) }
 }

@@ -29,6 +29,7 @@ use membership::{Change, Membership};
 
 pub use assignor::{Members, range};
 pub(crate) use coordinator::Coordinator;
+pub(crate) use fetcher::{FETCH_VERSIONS, slice_of};
 
 /// How a consumer reads.
 #[derive(Clone, Debug)]

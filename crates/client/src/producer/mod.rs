@@ -25,7 +25,7 @@ use crate::metadata::TopicPartition;
 use crate::partitioner::{Sticky, partition_of_key};
 use crate::pool::Lane;
 use accumulator::Accumulator;
-pub(crate) use sender::is_stale_metadata;
+pub(crate) use sender::{PRODUCE_VERSIONS, is_stale_metadata};
 
 /// What a record takes beyond its parts, in a batch and beside it, bytes. That empty records count for something keeps
 /// their number within bounds, too (P3).

@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::metadata::TopicPartition;
 
 /// Versions that name topics by their names.
-const PRODUCE_VERSIONS: VersionRange = VersionRange { first: 3, last: 12 };
+pub(crate) const PRODUCE_VERSIONS: VersionRange = VersionRange { first: 3, last: 12 };
 
 /// Grace for an answer beyond the time the broker itself may take.
 const ANSWER_GRACE: Duration = Duration::from_secs(1);
