@@ -8,10 +8,14 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod accounted;
+mod committed_offsets;
 mod connection;
 mod peer;
 mod topic;
 
 mod fetch;
 mod fetch_sessions;
+mod member;
+mod membership;
 mod offsets;
+mod on_disk;

@@ -5,12 +5,13 @@ use record::{BatchBuilder, BatchOptions};
 use wire::create_topics::{CreatableTopic, CreatableTopicConfig};
 use wire::delete_records::{DeleteRecordsPartition, DeleteRecordsTopic};
 use wire::fetch::{FetchPartition, FetchTopic, PartitionData};
+use wire::incremental_alter_configs::{AlterConfigsResource, AlterableConfig};
 use wire::list_offsets::{ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsTopic};
 use wire::metadata::{MetadataRequestTopic, MetadataResponseTopic};
 use wire::produce::{PartitionProduceData, PartitionProduceResponse, TopicProduceData};
 use wire::{
-    CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, FetchRequest, ListOffsetsRequest,
-    MetadataRequest, ProduceRequest, Records,
+    CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, FetchRequest,
+    IncrementalAlterConfigsRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest, Records,
 };
 
 use crate::connection::{Connection, error};
@@ -23,8 +24,12 @@ pub const LIST_OFFSETS: i16 = 11;
 pub const METADATA: i16 = 12;
 pub const CREATE_TOPICS: i16 = 7;
 
+/// The resource type of topics, and an operation on a configuration key.
+pub const TOPIC: i8 = 2;
+pub const SET: i8 = 0;
+
 /// When records were made unless a test says otherwise.
-pub const NOON: i64 = 1_700_000_000_000;
+pub const NOON: i64 = 1_500_000_000_000;
 
 /// A connection and a new topic with one partition.
 pub async fn with_topic(peer: &Peer, configs: &[(&str, &str)]) -> (Connection, String) {
@@ -185,6 +190,24 @@ impl Connection {
         let answer = self.ask(&request, 2).await;
         let result = &answer.topics[0].partitions[0];
         (error(result.error_code), result.low_watermark)
+    }
+
+    /// Sets one configuration key of a topic; the error answered.
+    pub async fn set(&mut self, topic: &str, name: &str, value: &str) -> ErrorCode {
+        let config = AlterableConfig {
+            name: name.to_owned().into(),
+            config_operation: SET,
+            value: Some(value.to_owned().into()),
+        };
+        self.alter(topic, vec![config]).await
+    }
+
+    /// Changes the configuration of a topic; the error answered.
+    pub async fn alter(&mut self, topic: &str, configs: Vec<AlterableConfig<'static>>) -> ErrorCode {
+        let resource_name = topic.to_owned().into();
+        let resource = AlterConfigsResource { resource_type: TOPIC, resource_name, configs };
+        let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+        error(self.ask(&request, 1).await.responses[0].error_code)
     }
 
     /// Deletes a topic, which must be there.
