@@ -57,6 +57,14 @@ impl Stream {
         }
     }
 
+    /// Waits until the peer has ended its direction or the connection failed, and leaves what it sent before unread.
+    pub async fn hung_up(&self) -> io::Result<()> {
+        match &self.0 {
+            StreamKind::Os(stream) => stream.hung_up().await,
+            StreamKind::Sim(stream) => stream.hung_up().await,
+        }
+    }
+
     /// Reads what there is, at most `buffer.len()` bytes; 0 is the end of the stream (or an empty buffer).
     pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match &self.0 {

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
 use rustix::net::SendFlags;
@@ -20,6 +21,9 @@ const SEND_FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// Connections the kernel holds for us until they are accepted.
 const BACKLOG: i32 = 1024;
 
+/// What [`receive_into`] takes at once, bytes.
+const RECEIVED_AT_ONCE_MAX: usize = 8 * 1024;
+
 /// Whether more follows at once, so that the kernel may wait for it before it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum More {
@@ -31,7 +35,11 @@ pub(crate) enum More {
 
 pub(crate) struct Listener(TcpListener);
 
-pub(crate) struct Stream(TcpStream);
+pub(crate) struct Stream {
+    socket: TcpStream,
+    /// Whether the kernel may have bytes that no readiness tells of: [`Stream::hung_up`] took it and read nothing.
+    unannounced: AtomicBool,
+}
 
 impl Listener {
     pub(super) fn bind(address: SocketAddr) -> io::Result<Listener> {
@@ -52,7 +60,7 @@ impl Listener {
     pub(crate) async fn accept(&self) -> io::Result<Stream> {
         let (stream, _peer) = self.0.accept().await?;
         stream.set_nodelay(true)?;
-        Ok(Stream(stream))
+        Ok(Stream::new(stream))
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -61,43 +69,77 @@ impl Listener {
 }
 
 impl Stream {
+    fn new(socket: TcpStream) -> Stream {
+        Stream { socket, unannounced: AtomicBool::new(false) }
+    }
+
     pub(super) async fn connect(host: &str, port: u16) -> io::Result<Stream> {
         let named =
             |err: io::Error| io::Error::new(err.kind(), format!("cannot connect to {host}:{port}: {err}"));
         let stream = TcpStream::connect((host, port)).await.map_err(named)?;
         stream.set_nodelay(true).map_err(named)?;
-        Ok(Stream(stream))
+        Ok(Stream::new(stream))
     }
 
     pub(crate) async fn readable(&self) -> io::Result<()> {
+        // Readiness may be stale: only a byte or the end, seen without taking it, is an answer.
+        self.when_readable(|| peek(&self.socket)).await
+    }
+
+    pub(crate) async fn hung_up(&self) -> io::Result<()> {
         loop {
-            self.0.readable().await?;
-            // Readiness may be stale: only a byte or the end, seen without taking it, is an answer.
-            match self.0.try_io(Interest::READABLE, || peek(&self.0)) {
-                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
-                result => return result,
+            if self.socket.ready(Interest::READABLE).await?.is_read_closed() {
+                return Ok(());
             }
+            // Bytes came, which stay where they are: only the next event may be the one that is waited for.
+            self.unannounced.store(true, Ordering::Relaxed);
+            let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            let _ = self.socket.try_io(Interest::READABLE, nothing);
         }
     }
 
     pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.when_readable(|| receive(&self.socket, buffer)).await
+    }
+
+    pub(crate) async fn read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+        if let Some(result) = self.when_unannounced(|| receive_into(&self.socket, buffer)) {
+            return result;
+        }
         loop {
-            self.0.readable().await?;
-            match self.0.try_read(buffer) {
+            self.socket.readable().await?;
+            match self.socket.try_read_buf(buffer) {
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
                 result => return result,
             }
         }
     }
-
-    pub(crate) async fn read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize> {
+    /// Makes `call` when bytes or the end of the stream are there, again while it turns out that they are not.
+    async fn when_readable<T>(&self, mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        if let Some(result) = self.when_unannounced(&mut call) {
+            return result;
+        }
         loop {
-            self.0.readable().await?;
-            match self.0.try_read_buf(buffer) {
-                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
+            self.socket.readable().await?;
+            match self.socket.try_io(Interest::READABLE, &mut call) {
+                Err(err) if matches!(err.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 result => return result,
             }
         }
+    }
+
+    /// Makes `call` where bytes may be there without readiness; nothing when they are not, as readiness will tell.
+    fn when_unannounced<T>(&self, mut call: impl FnMut() -> io::Result<T>) -> Option<io::Result<T>> {
+        while self.unannounced.load(Ordering::Relaxed) {
+            match call() {
+                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {
+                    self.unannounced.store(false, Ordering::Relaxed);
+                }
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                result => return Some(result),
+            }
+        }
+        None
     }
 
     pub(crate) async fn write_all(&self, bytes: &[u8], more: More) -> io::Result<()> {
@@ -107,7 +149,7 @@ impl Stream {
         };
         let mut rest = bytes;
         while !rest.is_empty() {
-            let sent = self.when_writable(|| Ok(rustix::net::send(&self.0, rest, flags)?)).await?;
+            let sent = self.when_writable(|| Ok(rustix::net::send(&self.socket, rest, flags)?)).await?;
             rest = &rest[sent..];
         }
         Ok(())
@@ -124,7 +166,7 @@ impl Stream {
             let count = usize::try_from(rest.min(SEND_FILE_BYTES_MAX)).expect("at most SEND_FILE_BYTES_MAX");
             let sent = self
                 .when_writable(|| {
-                    Ok(rustix::fs::sendfile(&self.0, file.descriptor(), Some(&mut position), count)?)
+                    Ok(rustix::fs::sendfile(&self.socket, file.descriptor(), Some(&mut position), count)?)
                 })
                 .await?;
             if sent == 0 {
@@ -139,8 +181,8 @@ impl Stream {
     /// Makes `call` when the socket takes bytes, again while it turns out not to or a signal came between.
     async fn when_writable(&self, mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
         loop {
-            self.0.writable().await?;
-            match self.0.try_io(Interest::WRITABLE, &mut call) {
+            self.socket.writable().await?;
+            match self.socket.try_io(Interest::WRITABLE, &mut call) {
                 Err(err) if matches!(err.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 result => return result,
             }
@@ -148,15 +190,15 @@ impl Stream {
     }
 
     pub(crate) fn shutdown(&self) -> io::Result<()> {
-        SockRef::from(&self.0).shutdown(Shutdown::Write)
+        SockRef::from(&self.socket).shutdown(Shutdown::Write)
     }
 
     pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.0.peer_addr()
+        self.socket.peer_addr()
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.socket.local_addr()
     }
 }
 
@@ -164,4 +206,21 @@ fn peek(stream: &TcpStream) -> io::Result<()> {
     let mut byte = [0; 1];
     rustix::net::recv(stream, &mut byte, rustix::net::RecvFlags::PEEK)?;
     Ok(())
+}
+
+fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let (received, _) = rustix::net::recv(stream, buffer, rustix::net::RecvFlags::empty())?;
+    Ok(received)
+}
+
+/// Appends what there is, at most the spare capacity and [`RECEIVED_AT_ONCE_MAX`].
+fn receive_into(stream: &TcpStream, buffer: &mut BytesMut) -> io::Result<usize> {
+    let mut chunk = [0; RECEIVED_AT_ONCE_MAX];
+    if buffer.len() == buffer.capacity() {
+        buffer.reserve(chunk.len());
+    }
+    let spare = (buffer.capacity() - buffer.len()).min(chunk.len());
+    let received = receive(stream, &mut chunk[..spare])?;
+    buffer.extend_from_slice(&chunk[..received]);
+    Ok(received)
 }

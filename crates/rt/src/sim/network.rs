@@ -309,6 +309,21 @@ impl State {
         }
     }
 
+    /// Whether the other end will send nothing more, whatever of its bytes is unread.
+    pub(super) fn poll_hung_up(&mut self, end: EndId, waker: &Waker) -> Poll<io::Result<()>> {
+        if let Err(unusable) = self.usable(end) {
+            return Poll::Ready(Err(unusable.into()));
+        }
+        match self.incoming(end) {
+            None => Poll::Ready(Err(Unusable::Dead.into())),
+            Some(pipe) if pipe.ended => Poll::Ready(Ok(())),
+            Some(pipe) => {
+                wait(&mut pipe.readers, waker);
+                Poll::Pending
+            }
+        }
+    }
+
     /// Takes some of what arrived; what was taken, and whom to wake.
     pub(super) fn poll_receive(
         &mut self,

@@ -62,6 +62,10 @@ impl Stream {
         poll_fn(|context| self.world.lock().poll_readable(self.end, context.waker())).await
     }
 
+    pub(crate) async fn hung_up(&self) -> io::Result<()> {
+        poll_fn(|context| self.world.lock().poll_hung_up(self.end, context.waker())).await
+    }
+
     pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         let (count, wakers) =
             poll_fn(|context| self.world.lock().poll_receive(self.end, buffer, context.waker())).await?;
