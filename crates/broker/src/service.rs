@@ -78,9 +78,11 @@ impl Service for BrokerService {
     }
 
     fn class(&self, frame: &[u8]) -> Class {
-        match frame.first_chunk().copied().map(i16::from_be_bytes) {
-            Some(key) if key == ApiKey::Produce.as_i16() => Class::Pipelined,
-            _ => Class::Barrier,
+        let key = frame.first_chunk().copied().map(i16::from_be_bytes);
+        match key.and_then(ApiKey::from_i16) {
+            Some(ApiKey::Produce) => Class::Pipelined,
+            Some(ApiKey::Fetch | ApiKey::JoinGroup | ApiKey::SyncGroup) => Class::Patient,
+            Some(_) | None => Class::Barrier,
         }
     }
 

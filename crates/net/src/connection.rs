@@ -3,6 +3,7 @@
 //! - C1 At most `pipelined_max` calls and `pipelined_bytes_max` bytes of them wait; beyond, the socket is not read.
 //! - C2 One answer is held at a time: a peer that does not read its answers stops its own requests and nobody else.
 //! - C3 An answer that cannot be sent whole ends the connection: nothing is sent after a part.
+//! - C4 A peer that goes while its patient call waits ends that call with the connection; other calls run to their end.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -34,8 +35,8 @@ pub(crate) struct Connection<S: Service> {
     state: S::Connection,
     frames: Frames,
     waiting: Waiting,
-    /// A barrier frame that waits until nothing else does.
-    barrier: Option<Bytes>,
+    /// A frame that waits until no other does.
+    barrier: Option<(Class, Bytes)>,
 }
 
 /// Why a connection ended.
@@ -43,6 +44,8 @@ pub(crate) struct Connection<S: Service> {
 pub(crate) enum End {
     /// There is no next frame.
     Input(NoFrame),
+    /// The peer went while its patient call waited.
+    Gone,
     /// An answer could not be sent.
     Output(io::Error),
     /// The peer did not take an answer for as long as a connection may be idle.
@@ -58,6 +61,7 @@ impl End {
     pub(crate) fn is_ordinary(&self) -> bool {
         match self {
             End::Input(NoFrame::Ended | NoFrame::Idle | NoFrame::Connection(_))
+            | End::Gone
             | End::Output(_)
             | End::Stopped => true,
             End::Input(NoFrame::Stalled { .. } | NoFrame::Truncated { .. } | NoFrame::Size { .. })
@@ -71,6 +75,7 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             End::Input(no_frame) => write!(f, "{no_frame}"),
+            End::Gone => f.write_str("the peer went before it was answered"),
             End::Output(err) => write!(f, "an answer could not be sent: {err}"),
             End::Unread => f.write_str("the peer does not read its answers"),
             End::Service(reason) => f.write_str(reason),
@@ -139,8 +144,9 @@ impl<S: Service> Connection<S> {
         let mut stopping = false;
         loop {
             if self.waiting.calls.is_empty() {
-                if let Some(frame) = self.barrier.take() {
-                    self.answer_alone(frame).await?;
+                if let Some((class, frame)) = self.barrier.take() {
+                    // Boxed, so that a connection without requests stays small.
+                    Box::pin(self.answer_alone(class, frame)).await?;
                     continue;
                 }
                 if stopping {
@@ -177,19 +183,26 @@ impl<S: Service> Connection<S> {
                 let started = self.start(frame).await;
                 self.waiting.push(started, bytes);
             }
-            Class::Barrier => self.barrier = Some(frame),
+            class @ (Class::Barrier | Class::Patient) => self.barrier = Some((class, frame)),
         }
     }
 
-    async fn answer_alone(&mut self, frame: Bytes) -> Result<(), End> {
-        let outcome = match self.start(frame).await {
-            Started::Done(outcome) => outcome,
-            Started::Waiting(outcome) => outcome.await,
+    async fn answer_alone(&mut self, class: Class, frame: Bytes) -> Result<(), End> {
+        let Connection { shared, stream, state, .. } = self;
+        let call = async {
+            match shared.service.call(state, frame).await {
+                Started::Done(outcome) => outcome,
+                Started::Waiting(outcome) => outcome.await,
+            }
+        };
+        let outcome = rt::select! {
+            outcome = call => outcome,
+            _ = stream.hung_up(), if class == Class::Patient => return Err(End::Gone),
         };
         self.finish(outcome).await
     }
 
-    /// Starts a call. Its future is boxed so that a connection without requests stays small.
+    /// Starts a call. Its future is boxed for the same reason as above.
     async fn start(&mut self, frame: Bytes) -> Started {
         Box::pin(self.shared.service.call(&mut self.state, frame)).await
     }

@@ -2,7 +2,7 @@
 //!
 //! - V1 Calls of one connection are started in the order their frames arrived, one at a time.
 //! - V2 A [`Class::Pipelined`] frame is started while earlier ones still wait for their outcomes; a
-//!   [`Class::Barrier`] frame only after every earlier answer was handed to the socket.
+//!   [`Class::Barrier`] or [`Class::Patient`] frame only after every earlier answer was handed to the socket.
 //! - V3 Answers leave in the order of the requests, whatever order their outcomes come in.
 
 use std::borrow::Cow;
@@ -42,6 +42,8 @@ pub enum Class {
     Pipelined,
     /// Starts alone: everything else.
     Barrier,
+    /// Starts alone and may wait for others to do something: a long poll, a rebalance. Dropped when its peer goes.
+    Patient,
 }
 
 /// A call that was started.

@@ -1,7 +1,7 @@
 //! A server with a toy service behind it, on the operating system and in the simulator.
 //!
 //! A toy request is one letter, a number that names it, and text. The letter says how it is answered:
-//! `p` pipelined, after some milliseconds; `b` the same as a barrier; `q` pipelined, without an answer;
+//! `p` pipelined, after some milliseconds; `b` the same as a barrier; `w` and patient; `q` pipelined, without an answer;
 //! `f` with a part of a file; `s` with a part that the file does not have; `c` by closing; `h` never.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
@@ -114,6 +114,7 @@ impl Service for Toy {
     fn class(&self, frame: &[u8]) -> Class {
         match ToyRequest::parse(frame).kind {
             b'p' | b'q' => Class::Pipelined,
+            b'w' => Class::Patient,
             _ => Class::Barrier,
         }
     }
@@ -133,7 +134,7 @@ impl Service for Toy {
                     Outcome::Reply(Bytes::from(answer(number, b"")).into())
                 }));
             }
-            b'b' => {
+            b'b' | b'w' => {
                 self.later(&request).await.unwrap();
                 Outcome::Reply(Bytes::from(answer(number, b"")).into())
             }
@@ -238,6 +239,7 @@ both! {
     a_close_comes_after_the_answers_before_it
     a_bad_size_closes_only_its_connection
     a_reader_that_does_not_read_stalls_only_itself
+    a_peer_that_goes_ends_its_patient_call_and_no_other
     half_sent_requests_cost_others_nothing
     a_stop_answers_what_was_started
 }
@@ -306,6 +308,24 @@ async fn a_reader_that_does_not_read_stalls_only_itself(rt: Rt, root: PathBuf) {
     assert!(started < 12, "{started} answers were begun for a peer that reads none");
     for _ in 0..12 {
         assert_eq!(read_answer(&slow).await.map(|(number, _)| number), Some(1));
+    }
+}
+
+async fn a_peer_that_goes_ends_its_patient_call_and_no_other(rt: Rt, root: PathBuf) {
+    let (server, trace) = toy_server(&rt, root, Limits::default()).await;
+    for (kind, left_over) in [('w', &b""[..]), ('w', b"\0\0"), ('b', b"")] {
+        let before = trace.lines().len();
+        let stream = connect(&rt, &server).await;
+        stream.write_all(&[&ToyRequest::bytes(kind, 1, 30, 3), left_over].concat()).await.unwrap();
+        while trace.lines().len() == before {
+            rt.sleep(Duration::from_millis(1)).await;
+        }
+        drop(stream);
+        while trace.lines().len() < before + 3 {
+            rt.sleep(Duration::from_millis(1)).await;
+        }
+        let ends = if kind == 'w' { ["start 1", "end", "done 1"] } else { ["start 1", "done 1", "end"] };
+        assert_eq!(trace.lines()[before..], ends, "{kind} {left_over:?}");
     }
 }
 
