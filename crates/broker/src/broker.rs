@@ -17,7 +17,7 @@ use controller::{ControllerError, Registration};
 use group::GroupConfig;
 use log::GroupCommit;
 use meta::{BrokerEpoch, Endpoint, Image};
-use net::{Bound, Limits, Server};
+use net::{Admission, Bound, ConnectionLimits, Limits, Server};
 use quorum::{Opened, Quorum, QuorumOptions, UpdateError};
 use rt::Rt;
 use rt::channel::watch;
@@ -135,6 +135,7 @@ impl Broker {
             fetch_sessions: FetchSessions::new(config.fetch_sessions_max),
             producer_ids: ProducerIds::default(),
             checkpointer: Checkpointer::new(rt, Arc::clone(&storage)),
+            admission: Admission::new(ConnectionLimits::default()),
             stopping: watch::channel(false).0,
             config,
             settings,
@@ -147,7 +148,9 @@ impl Broker {
         rt.spawn("reconciler", reconciler.run(committed));
         rt.spawn("retention", retention::run(rt.clone(), Arc::clone(&node)));
         rt.spawn("checkpoints", checkpointer::run(Arc::clone(&node)));
-        let server = Server::start(rt, bound, limits(&node.config), BrokerService::new(Arc::clone(&node)));
+        node.limit_connections(&image);
+        let (admission, service) = (node.admission.clone(), BrokerService::new(Arc::clone(&node)));
+        let server = Server::start(rt, bound, request_limits(&node.config), admission, service);
         Ok(Broker { node, server, opener, storage, addresses })
     }
 
@@ -290,7 +293,7 @@ fn group_config(config: &BrokerConfig) -> GroupConfig {
     }
 }
 
-fn limits(config: &BrokerConfig) -> Limits {
+fn request_limits(config: &BrokerConfig) -> Limits {
     /// "Never" for a timer: longer than any process lives.
     const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
     Limits {

@@ -11,7 +11,8 @@ use config::{BrokerConfig, Layers, Settings, TopicConfig};
 use controller::ControllerError;
 use group::{Event, Reply, Ticket};
 use meta::{BrokerEpoch, ConfigResource, Image, Index, MetadataRecord, Topic};
-use model::{BrokerId, ClusterId, ErrorCode, LeaderEpoch, PartitionIndex, TopicId, TopicName};
+use model::{BrokerId, ClusterId, ErrorCode, LeaderEpoch, PartitionIndex, TopicId, TopicName, limits};
+use net::{Admission, ConnectionLimits};
 use quorum::{Quorum, UpdateError};
 use rt::Rt;
 use rt::channel::watch;
@@ -41,6 +42,8 @@ pub struct Node {
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) checkpointer: Checkpointer,
+    /// Counts connections and lets no more in than configured.
+    pub(crate) admission: Admission,
     /// Set once the broker stops: whoever waits for something to happen gives up.
     pub(crate) stopping: watch::Sender<bool>,
 }
@@ -94,6 +97,27 @@ impl Node {
     /// The layers of configuration below a topic's own settings.
     pub fn layers<'a>(&'a self, image: &'a Image) -> Layers<'a> {
         controller::layers(image, self.id(), &self.settings)
+    }
+
+    /// Puts the configured limits of connections in force for those that come from now on.
+    ///
+    /// Connections leave descriptors to files: a log that cannot open its next segment takes no records.
+    pub(crate) fn limit_connections(&self, image: &Image) {
+        let Ok(config) = BrokerConfig::resolve(&self.layers(image)) else { return };
+        let descriptors = self.rt.descriptors_max();
+        let for_files = limits::FILE_DESCRIPTORS_RESERVED.min(descriptors / 2);
+        let wanted = config.connections_max.min(limits::CONNECTIONS_MAX);
+        let total = wanted.min(descriptors - for_files);
+        if total < wanted {
+            tracing::info!(
+                "at most {total} connections are served at a time: this process may open {descriptors} files"
+            );
+        }
+        self.admission.set(ConnectionLimits {
+            total,
+            per_address: config.connections_per_ip_max,
+            per_second: config.connections_per_second_max,
+        });
     }
 
     /// A partition led here, by its topic's name.

@@ -71,7 +71,10 @@ impl Reconciler {
             Change::TopicDeleted(topic) => self.delete(&topic).await,
             Change::ConfigChanged(resource) => match resource.kind {
                 ConfigResourceKind::Topic => self.reconfigure(image, Some(&resource.name)).await,
-                ConfigResourceKind::Broker => self.reconfigure(image, None).await,
+                ConfigResourceKind::Broker => {
+                    self.node.limit_connections(image);
+                    self.reconfigure(image, None).await;
+                }
                 ConfigResourceKind::ClientMetrics | ConfigResourceKind::Group => {}
             },
             // Partitions follow with changes of their own; the rest is only looked up in the image.

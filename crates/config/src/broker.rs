@@ -30,6 +30,12 @@ pub struct BrokerConfig {
     pub default_replication_factor: Option<i16>,
     /// `connections.max.idle.ms`; `None` never closes a silent connection.
     pub connections_max_idle_ms: Option<u64>,
+    /// `max.connections`.
+    pub connections_max: u32,
+    /// `max.connections.per.ip`.
+    pub connections_per_ip_max: u32,
+    /// `max.connection.creation.rate`.
+    pub connections_per_second_max: u32,
     /// `socket.request.max.bytes`.
     pub request_bytes_max: usize,
     /// `fetch.max.bytes`.
@@ -78,6 +84,9 @@ impl BrokerConfig {
             num_partitions: values.int("num.partitions"),
             default_replication_factor: values.replication_factor("default.replication.factor"),
             connections_max_idle_ms: u64::try_from(values.signed("connections.max.idle.ms")).ok(),
+            connections_max: values.int("max.connections").unsigned_abs(),
+            connections_per_ip_max: values.int("max.connections.per.ip").unsigned_abs(),
+            connections_per_second_max: values.int("max.connection.creation.rate").unsigned_abs(),
             request_bytes_max: values.size("socket.request.max.bytes"),
             fetch_bytes_max: values.size("fetch.max.bytes"),
             fetch_sessions_max: values.size("max.incremental.fetch.session.cache.slots"),

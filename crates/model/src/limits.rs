@@ -13,6 +13,10 @@ pub const PIPELINED_PRODUCE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of client requests in flight over all connections: the memory pool of D8.
 pub const REQUEST_POOL_BYTES: usize = 256 * 1024 * 1024;
 
+/// Bytes of small client requests in flight over all connections, of which nothing is ever given to large ones: what
+/// lets others go on and memory be given back, such as heartbeats and commits, gets through a pool full of produces.
+pub const REQUEST_RESERVE_BYTES: usize = 32 * 1024 * 1024;
+
 /// Largest produced batch, bytes, unless the topic says otherwise; Kafka's `message.max.bytes`.
 pub const BATCH_BYTES_MAX: usize = 1_048_588;
 
@@ -69,8 +73,17 @@ pub const COORDINATOR_QUEUE_MAX: usize = 4096;
 /// Connections one server holds at a time; the others wait in the kernel. An idle one costs about 3 KiB.
 pub const CONNECTIONS_MAX: u32 = 100_000;
 
+/// Descriptors that connections leave to files, as long as these are not more than half of all.
+pub const FILE_DESCRIPTORS_RESERVED: u32 = 4096;
+
+/// How long a new connection may send nothing, ms: clients begin with a request, and who does not takes a place.
+pub const FIRST_REQUEST_MS: u64 = 60_000;
+
 /// How long a half-sent request may make no progress, ms: until then it holds memory of the pool.
 pub const REQUEST_STALL_MS: u64 = 60_000;
+
+/// The slowest that a request may come after that time, bytes a second: one that trickles holds memory too.
+pub const REQUEST_RATE_BYTES_MIN: u32 = 4096;
 
 /// Updates of the metadata that may wait for its one task; more wait in their callers.
 pub const METADATA_UPDATES_MAX: usize = 1024;

@@ -1,19 +1,23 @@
 //! Frames out of a stream's bytes.
 //!
-//! - F1 Nothing announced is allocated: the buffer grows with what arrived, to at most [`GROWTH`] times that.
-//! - F2 A connection that waits for a frame holds no buffer.
+//! - F1 Nothing announced is allocated: a buffer grows with what arrived, to at most [`GROWTH`] times that, and only
+//!   once the pool has granted its share of that size.
+//! - F2 A connection that waits for a frame holds no buffer and no share.
 //! - F3 Dropping [`Frames::next`] half-way loses nothing: the next call goes on.
+//! - F4 A buffer's share goes back when the last frame that was cut from it is dropped: no memory is uncharged.
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use rt::{Elapsed, Rt, Stream};
 
 use crate::Limits;
-use crate::pool::{Pool, Share};
+use crate::pool::{Pool, Share, Size};
 
-/// What is read at first, bytes: most requests are smaller.
+/// What is read at first, bytes: most requests are smaller, and those that are have a reserve of the pool.
 const FIRST_READ: usize = 8 * 1024;
 
 /// See F1: fewer copies than doubling, and still no more than a small multiple of what a peer really sent.
@@ -27,8 +31,14 @@ const SIZE_PREFIX: usize = size_of::<i32>();
 pub(crate) struct Frames {
     /// What arrived of the next frames, size prefix first.
     buffer: BytesMut,
-    /// What the next frame holds of the pool so far.
-    share: Share,
+    /// What the buffer holds of the pool; shared with the frames that were cut from it (F4).
+    share: Option<Arc<Share>>,
+    /// Whether a frame was cut from the buffer: it cannot grow where it is.
+    is_cut: bool,
+    /// Whether a frame ever came.
+    has_begun: bool,
+    /// How long bytes of the next frame were waited for.
+    waited: Duration,
 }
 
 /// Why there is no next frame.
@@ -38,7 +48,7 @@ pub(crate) enum NoFrame {
     Ended,
     /// Nothing came for as long as a connection may be idle; may be tried again.
     Idle,
-    /// A frame began and then nothing came.
+    /// A frame began and then nothing came, or too little.
     Stalled { arrived: usize },
     /// The peer closed inside a frame.
     Truncated { arrived: usize },
@@ -66,7 +76,7 @@ impl fmt::Display for NoFrame {
 /// A frame's bytes and its share of the pool, which end together.
 struct Held {
     bytes: BytesMut,
-    _share: Share,
+    _share: Arc<Share>,
 }
 
 impl AsRef<[u8]> for Held {
@@ -85,38 +95,42 @@ impl Frames {
         limits: &Limits,
     ) -> Result<Bytes, NoFrame> {
         loop {
-            let whole = self.whole_bytes(limits)?;
-            match whole {
-                Some(whole) if whole <= self.buffer.len() => {
-                    pool.grow(&mut self.share, whole).await;
-                    return Ok(self.take(whole));
-                }
+            match whole_bytes(&self.buffer, limits)? {
+                Some(whole) if whole <= self.buffer.len() => return Ok(self.take(whole)),
                 Some(whole) => self.make_room(pool, whole).await,
-                None if self.buffer.is_empty() => {
-                    self.buffer = BytesMut::new();
-                    let readable = rt.timeout(limits.idle, stream.readable()).await;
-                    readable.map_err(|Elapsed| NoFrame::Idle)?.map_err(NoFrame::Connection)?;
-                    self.buffer.reserve(FIRST_READ);
-                }
-                None => self.buffer.reserve(SIZE_PREFIX),
+                None if self.buffer.is_empty() => self.begin(rt, stream, pool, limits).await?,
+                None => self.make_room(pool, SIZE_PREFIX).await,
             }
-            let arrived = self.buffer.len();
-            let read = rt.timeout(limits.stall, stream.read_buf(&mut self.buffer)).await;
-            match read.map_err(|Elapsed| NoFrame::Stalled { arrived })?.map_err(NoFrame::Connection)? {
-                0 if arrived == 0 => return Err(NoFrame::Ended),
-                0 => return Err(NoFrame::Truncated { arrived }),
-                _ => {}
-            }
+            self.read(rt, stream, limits).await?;
         }
     }
 
-    /// The length of the next frame with its size prefix, once that arrived.
-    fn whole_bytes(&self, limits: &Limits) -> Result<Option<usize>, NoFrame> {
-        let Some(prefix) = self.buffer.first_chunk::<SIZE_PREFIX>() else { return Ok(None) };
-        let announced = i32::from_be_bytes(*prefix);
-        match usize::try_from(announced) {
-            Ok(size) if size <= limits.request_bytes_max => Ok(Some(SIZE_PREFIX + size)),
-            Ok(_) | Err(_) => Err(NoFrame::Size { announced }),
+    /// Waits until something comes, and makes room for it: a large frame takes nothing from the small ones' reserve.
+    async fn begin(&mut self, rt: &Rt, stream: &Stream, pool: &Pool, limits: &Limits) -> Result<(), NoFrame> {
+        (self.buffer, self.share) = (BytesMut::new(), None);
+        let patience = if self.has_begun { limits.idle } else { limits.first_request };
+        let mut prefix = [0; SIZE_PREFIX];
+        let peeked = rt.timeout(patience, stream.peek(&mut prefix)).await;
+        let arrived = peeked.map_err(|Elapsed| NoFrame::Idle)?.map_err(NoFrame::Connection)?;
+        let whole = whole_bytes(&prefix[..arrived], limits)?.unwrap_or(SIZE_PREFIX);
+        self.share = Some(Arc::new(pool.share(size_of_frame(whole), FIRST_READ).await));
+        (self.buffer, self.is_cut) = (BytesMut::with_capacity(FIRST_READ), false);
+        Ok(())
+    }
+
+    /// Reads what there is into the room that was made.
+    async fn read(&mut self, rt: &Rt, stream: &Stream, limits: &Limits) -> Result<(), NoFrame> {
+        let arrived = self.buffer.len();
+        let began = rt.now();
+        // A frame that comes byte by byte holds memory too: its time is what its size takes at the slowest rate.
+        let in_all = limits.stall + limits.time_for(arrived);
+        let patience = limits.stall.min(in_all.saturating_sub(self.waited));
+        let read = rt.timeout(patience, stream.read_buf(&mut self.buffer)).await;
+        self.waited += rt.now().saturating_since(began);
+        match read.map_err(|Elapsed| NoFrame::Stalled { arrived })?.map_err(NoFrame::Connection)? {
+            0 if arrived == 0 => Err(NoFrame::Ended),
+            0 => Err(NoFrame::Truncated { arrived }),
+            _ => Ok(()),
         }
     }
 
@@ -125,16 +139,59 @@ impl Frames {
         if self.buffer.len() < self.buffer.capacity() {
             return;
         }
-        let room = whole.min(self.buffer.len().saturating_mul(GROWTH));
-        pool.grow(&mut self.share, room).await;
-        self.buffer.reserve(room - self.buffer.len());
+        let room = whole.min(self.buffer.len().saturating_mul(GROWTH)).max(FIRST_READ);
+        let size = size_of_frame(whole);
+        match self.share.as_mut().and_then(Arc::get_mut) {
+            Some(share) if !self.is_cut && share.size() == size => pool.grow(share, room).await,
+            Some(share) => {
+                let share = match share.overdrawn(size, room) {
+                    Some(share) => share,
+                    None => pool.share(size, room).await,
+                };
+                self.share = Some(Arc::new(share));
+            }
+            None => {
+                // Frames that wait for disks have the share. What is left here must not keep it while it waits.
+                (self.buffer, self.share) = (BytesMut::from(&self.buffer[..]), None);
+                self.share = Some(Arc::new(pool.share(size, room).await));
+            }
+        }
+        if self.is_cut || room < 2 * self.buffer.capacity() {
+            // Growing where it is would make it larger than its share.
+            let mut buffer = BytesMut::with_capacity(room);
+            buffer.extend_from_slice(&self.buffer);
+            (self.buffer, self.is_cut) = (buffer, false);
+        } else {
+            self.buffer.reserve(room - self.buffer.len());
+        }
+        let share = self.share.as_ref().map_or(0, |share| share.bytes());
+        assert!(self.buffer.capacity() <= share, "a buffer is charged for (F1)");
     }
 
     fn take(&mut self, whole: usize) -> Bytes {
+        (self.has_begun, self.is_cut, self.waited) = (true, true, Duration::ZERO);
         let mut bytes = self.buffer.split_to(whole);
         bytes.advance(SIZE_PREFIX);
-        Bytes::from_owner(Held { bytes, _share: std::mem::take(&mut self.share) })
+        let share = self.share.clone().expect("a buffer with bytes has its share (F1)");
+        if self.buffer.is_empty() {
+            (self.buffer, self.share) = (BytesMut::new(), None);
+        }
+        Bytes::from_owner(Held { bytes, _share: share })
     }
+}
+
+/// The length of the frame that `bytes` begin, with its size prefix, once that arrived.
+fn whole_bytes(bytes: &[u8], limits: &Limits) -> Result<Option<usize>, NoFrame> {
+    let Some(prefix) = bytes.first_chunk::<SIZE_PREFIX>() else { return Ok(None) };
+    let announced = i32::from_be_bytes(*prefix);
+    match usize::try_from(announced) {
+        Ok(size) if size <= limits.request_bytes_max => Ok(Some(SIZE_PREFIX + size)),
+        Ok(_) | Err(_) => Err(NoFrame::Size { announced }),
+    }
+}
+
+fn size_of_frame(whole: usize) -> Size {
+    if whole <= FIRST_READ { Size::Small } else { Size::Large }
 }
 
 #[cfg(test)]
@@ -143,12 +200,12 @@ mod tests {
     use rt::sim::Sim;
 
     /// Sends `bytes` and returns the frames read, the largest buffer seen and why it ended.
-    async fn read_all(rt: &Rt, bytes: &[u8], limits: &Limits) -> (Vec<Bytes>, usize, NoFrame) {
+    async fn read_all(rt: &Rt, bytes: &[u8], limits: &Limits) -> (Vec<Vec<u8>>, usize, NoFrame) {
         let listener = rt.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let near = rt.connect("127.0.0.1", port).await.unwrap();
         let far = listener.accept().await.unwrap();
-        let pool = Pool::new(limits.pool_bytes);
+        let pool = Pool::new(limits.pool_bytes, limits.reserve_bytes);
         let (mut frames, mut read, mut capacity) = (Frames::default(), Vec::new(), 0);
         let bytes = bytes.to_vec();
         rt.spawn("send", async move {
@@ -160,9 +217,7 @@ mod tests {
                 Ok(frame) => read.push(frame),
                 Err(end) => {
                     capacity = capacity.max(frames.buffer.capacity());
-                    drop(frames);
-                    let held: usize = read.iter().map(|frame| SIZE_PREFIX + frame.len()).sum();
-                    assert_eq!(pool.free_bytes(), limits.pool_bytes - held);
+                    let read: Vec<_> = read.iter().map(|frame: &Bytes| frame.to_vec()).collect();
                     return (read, capacity, end);
                 }
             }
@@ -197,15 +252,16 @@ mod tests {
             let listener = rt.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
             let near = rt.connect("127.0.0.1", listener.local_addr().unwrap().port()).await.unwrap();
             let far = listener.accept().await.unwrap();
-            let (pool, limits) = (Pool::new(100_000), Limits::default());
+            let (pool, limits) = (Pool::new(100_000, FIRST_READ), Limits::default());
             near.write_all(&framed(&[1; 50_000])).await.unwrap();
             let mut frames = Frames::default();
             let frame = frames.next(&rt, &far, &pool, &limits).await.unwrap();
             assert_eq!(frame.len(), 50_000);
             assert!(matches!(frames.next(&rt, &far, &pool, &limits).await, Err(NoFrame::Idle)));
             assert_eq!(frames.buffer.capacity(), 0);
+            assert!(pool.free_bytes().0 <= 50_000, "the frame is charged");
             drop(frame);
-            assert_eq!(pool.free_bytes(), 100_000);
+            assert_eq!(pool.free_bytes(), (100_000, FIRST_READ));
         });
     }
 
@@ -234,6 +290,63 @@ mod tests {
             let (frames, _, end) = sim.run(read_all(&rt, &bytes, &limits));
             assert_eq!(frames, [&b"good"[..]]);
             assert_eq!(matches!(end, NoFrame::Size { announced } if announced == size), refused, "{end}");
+        }
+    }
+
+    /// One connection's work: frames in, each held for a while, as requests are that wait for disks.
+    async fn hold_frames(rt: Rt, stream: Stream, pool: Pool, limits: Limits) {
+        let mut frames = Frames::default();
+        while let Ok(frame) = frames.next(&rt, &stream, &pool, &limits).await {
+            let inside = rt.clone();
+            rt.spawn("hold", async move {
+                inside.sleep(Duration::from_millis(u64::from(frame.first().copied().unwrap_or(0)))).await;
+                drop(frame);
+            });
+        }
+    }
+
+    #[test]
+    fn many_connections_never_hold_more_than_the_pool_and_all_get_through() {
+        for seed in 0..10 {
+            let sim = Sim::new(seed);
+            let rt = sim.node("n1");
+            // Where shares leak or wait for each other, connections end by their timeouts only.
+            let limits = Limits {
+                pool_bytes: 100_000,
+                reserve_bytes: 2 * FIRST_READ,
+                request_bytes_max: 60_000,
+                ..Limits::default()
+            };
+            sim.run(async {
+                let listener = rt.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+                let port = listener.local_addr().unwrap().port();
+                let pool = Pool::new(limits.pool_bytes, limits.reserve_bytes);
+                let mut tasks = Vec::new();
+                for number in 0..20_u8 {
+                    let near = rt.connect("127.0.0.1", port).await.unwrap();
+                    let far = listener.accept().await.unwrap();
+                    let holding = hold_frames(rt.clone(), far, pool.clone(), limits.clone());
+                    tasks.push(rt.spawn("hold", holding));
+                    let inside = rt.clone();
+                    tasks.push(rt.spawn("send", async move {
+                        for _ in 0..20 {
+                            let size = match inside.random_u64() % 4 {
+                                0 | 1 => inside.random_u64() % 100,
+                                2 => inside.random_u64() % 20_000,
+                                _ => inside.random_u64() % 60_000,
+                            };
+                            let size = usize::try_from(size).unwrap() + 1;
+                            near.write_all(&framed(&vec![10 * number; size])).await.unwrap();
+                        }
+                    }));
+                }
+                while tasks.iter().any(|task| !task.is_finished()) {
+                    rt.sleep(Duration::from_millis(10)).await;
+                }
+                rt.sleep(Duration::from_secs(1)).await;
+                assert_eq!(pool.free_bytes(), (limits.pool_bytes, limits.reserve_bytes), "seed {seed}");
+                assert!(rt.now().since_start() < limits.stall, "seed {seed}: somebody waited for a timeout");
+            });
         }
     }
 }

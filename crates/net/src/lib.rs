@@ -5,11 +5,13 @@
 //!
 //! Knows frames, not what a request means: that is the [`Service`]'s.
 
+mod admission;
 mod connection;
 mod frames;
 mod pool;
 mod server;
 mod service;
 
+pub use admission::{Admission, ConnectionLimits};
 pub use server::{Bound, Limits, Server};
 pub use service::{Class, Outcome, Piece, Response, Service, Started};

@@ -1,7 +1,8 @@
 //! Listeners and the connections they accept.
 //!
-//! - L1 Connections are accepted only while there are fewer than `connections_max`; the others wait in the kernel.
+//! - L1 Connections are accepted only while there is a place for them; the others wait in the kernel.
 //! - L2 A stop closes the listeners first, lets calls that were started finish, and then closes what is left.
+//! - L3 A listener survives whatever accepting fails with, says so once, and asks again at a bounded rate.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::limits;
-use rt::channel::{OwnedSemaphorePermit, Semaphore, watch};
+use rt::channel::watch;
 use rt::{Listener, Rt, Stream};
 
+use crate::admission::{Admission, Place};
 use crate::connection::{Connection, Shared};
 use crate::pool::Pool;
 use crate::service::Service;
@@ -24,18 +26,22 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 pub struct Limits {
     /// Largest request, bytes.
     pub request_bytes_max: usize,
-    /// Bytes of all requests in flight.
+    /// Bytes of all large requests in flight.
     pub pool_bytes: usize,
+    /// Bytes of all small requests in flight.
+    pub reserve_bytes: usize,
     /// Pipelined calls of one connection that may wait at a time.
     pub pipelined_max: usize,
     /// Bytes of them; one more frame is read while there are fewer.
     pub pipelined_bytes_max: usize,
-    /// Connections at a time; every listener keeps one place for its next.
-    pub connections_max: u32,
     /// How long a connection may be silent between requests, or leave an answer unread.
     pub idle: Duration,
+    /// How long it may be silent before its first request.
+    pub first_request: Duration,
     /// How long a half-sent request may make no progress; it holds memory.
     pub stall: Duration,
+    /// The slowest that it may come after that time, bytes a second.
+    pub rate_bytes_min: u32,
 }
 
 impl Default for Limits {
@@ -43,13 +49,23 @@ impl Default for Limits {
         Limits {
             request_bytes_max: limits::REQUEST_BYTES_MAX,
             pool_bytes: limits::REQUEST_POOL_BYTES,
+            reserve_bytes: limits::REQUEST_RESERVE_BYTES,
             pipelined_max: limits::PIPELINED_PRODUCES_MAX,
             pipelined_bytes_max: limits::PIPELINED_PRODUCE_BYTES_MAX,
-            connections_max: limits::CONNECTIONS_MAX,
             // Kafka's connections.max.idle.ms.
             idle: Duration::from_secs(600),
+            first_request: Duration::from_millis(limits::FIRST_REQUEST_MS),
             stall: Duration::from_millis(limits::REQUEST_STALL_MS),
+            rate_bytes_min: limits::REQUEST_RATE_BYTES_MIN,
         }
+    }
+}
+
+impl Limits {
+    /// How long so many bytes of a request may take to come, beyond [`Limits::stall`].
+    pub(crate) fn time_for(&self, bytes: usize) -> Duration {
+        let millis = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(1000);
+        Duration::from_millis(millis / u64::from(self.rate_bytes_min.max(1)))
     }
 }
 
@@ -89,8 +105,7 @@ pub struct Server {
     rt: Rt,
     addresses: Vec<SocketAddr>,
     stage: watch::Sender<Stage>,
-    connections: Arc<Semaphore>,
-    connections_max: u32,
+    admission: Admission,
 }
 
 impl Server {
@@ -108,18 +123,22 @@ impl Server {
         Ok(bound)
     }
 
-    /// Serves what connects.
-    pub fn start<S: Service>(rt: &Rt, bound: Bound, limits: Limits, service: S) -> Server {
+    /// Serves what connects and `admission` lets in, which counts for this server alone.
+    pub fn start<S: Service>(
+        rt: &Rt,
+        bound: Bound,
+        limits: Limits,
+        admission: Admission,
+        service: S,
+    ) -> Server {
         let (stage, _) = watch::channel(Stage::Serving);
-        let connections_max = limits.connections_max;
-        let connections = Arc::new(Semaphore::new(usize::try_from(connections_max).unwrap_or(usize::MAX)));
-        let pool = Pool::new(limits.pool_bytes);
+        let pool = Pool::new(limits.pool_bytes, limits.reserve_bytes);
         let shared = Arc::new(Shared { rt: rt.clone(), service, limits, pool });
         for listener in bound.listeners {
-            let accepting = accept(shared.clone(), listener, connections.clone(), stage.subscribe());
+            let accepting = accept(shared.clone(), listener, admission.clone(), stage.subscribe());
             rt.spawn("listener", accepting);
         }
-        Server { rt: rt.clone(), addresses: bound.addresses, stage, connections, connections_max }
+        Server { rt: rt.clone(), addresses: bound.addresses, stage, admission }
     }
 
     /// The addresses listened on, in the order they were given, with the ports that were taken.
@@ -131,57 +150,68 @@ impl Server {
     /// everything closes. Returns whether all calls were answered.
     pub async fn stop(self, within: Duration) -> bool {
         self.stage.send_replace(Stage::Stopping);
-        let all_closed = self.connections.acquire_many(self.connections_max);
-        let in_time = self.rt.timeout(within, all_closed).await.is_ok();
+        let in_time = self.rt.timeout(within, self.admission.nobody()).await.is_ok();
         self.stage.send_replace(Stage::Over);
         // Aborted connections drop what they hold at their next suspension point.
-        let _ = self.connections.acquire_many(self.connections_max).await;
+        self.admission.nobody().await;
         in_time
     }
 }
 
-/// Accepts connections until the server stops.
+/// Accepts connections until the server stops (L3).
 async fn accept<S: Service>(
     shared: Arc<Shared<S>>,
     listener: Listener,
-    connections: Arc<Semaphore>,
+    admission: Admission,
     mut stage: watch::Receiver<Stage>,
 ) {
+    let mut is_failing = false;
     loop {
         let accepted = rt::select! {
             _ = stage.wait_for(|stage| *stage != Stage::Serving) => return,
-            accepted = accept_one(&listener, &connections) => accepted,
+            accepted = accept_one(&shared.rt, &listener, &admission) => accepted,
         };
         match accepted {
-            Ok((stream, permit)) => {
-                let serving = serve(shared.clone(), stream, permit, stage.clone());
-                shared.rt.spawn("connection", serving);
+            Ok((stream, place)) => {
+                if std::mem::take(&mut is_failing) {
+                    tracing::info!("connections are accepted again");
+                }
+                shared.rt.spawn("connection", serve(shared.clone(), stream, place, stage.clone()));
             }
+            // One peer went before its turn.
+            Err(err) if err.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(err) => {
-                tracing::warn!("cannot accept a connection: {err}");
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::warn!(
+                        "cannot accept a connection: {err}; those that are there are served, and the next one is \
+                         tried again every {} ms",
+                        ACCEPT_RETRY.as_millis()
+                    );
+                }
                 shared.rt.sleep(ACCEPT_RETRY).await;
             }
         }
     }
 }
 
-async fn accept_one(
-    listener: &Listener,
-    connections: &Arc<Semaphore>,
-) -> io::Result<(Stream, OwnedSemaphorePermit)> {
-    let permit = connections.clone().acquire_owned().await.map_err(io::Error::other)?;
-    Ok((listener.accept().await?, permit))
+async fn accept_one(rt: &Rt, listener: &Listener, admission: &Admission) -> io::Result<(Stream, Place)> {
+    let place = admission.place(rt).await;
+    Ok((listener.accept().await?, place))
 }
 
 /// Serves one connection until it ends or the server is over.
 async fn serve<S: Service>(
     shared: Arc<Shared<S>>,
     stream: Stream,
-    permit: OwnedSemaphorePermit,
+    mut place: Place,
     mut stage: watch::Receiver<Stage>,
 ) {
     // A connection that is already gone has no addresses; nothing needs to be said of it.
     let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
+    if !place.take(peer.ip(), shared.rt.now()) {
+        tracing::debug!("closed the connection of {peer}: its address has as many as it may");
+        return;
+    }
     let state = shared.service.connected(peer, local);
     let connection = Connection::new(shared, stream, state);
     let serving = connection.serve(stage.clone());
@@ -195,5 +225,5 @@ async fn serve<S: Service>(
         }
         _ = stage.wait_for(|stage| *stage == Stage::Over) => {}
     }
-    drop(permit);
+    drop(place);
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use net::{Class, Limits, Outcome, Piece, Response, Server, Service, Started};
+use net::{Admission, Class, ConnectionLimits, Limits, Outcome, Piece, Response, Server, Service, Started};
 use rt::channel::oneshot;
 use rt::sim::Sim;
 use rt::{File, FileSlice, Open, Rt, Stream};
@@ -150,12 +150,16 @@ impl Service for Toy {
 
 /// A server on some half of `rt`, and what its service saw.
 async fn toy_server(rt: &Rt, root: PathBuf, limits: Limits) -> (Server, Trace) {
+    toy_server_for(rt, root, limits, Admission::new(ConnectionLimits::default())).await
+}
+
+async fn toy_server_for(rt: &Rt, root: PathBuf, limits: Limits, admission: Admission) -> (Server, Trace) {
     let file = rt.fs().open(&root.join("file"), Open::Create).unwrap();
     file.write_all_at(&[IoSlice::new(&FILE.repeat(FILE_COPIES))], 0).unwrap();
     let trace = Trace::default();
     let toy = Toy { rt: rt.clone(), file, trace: trace.clone() };
     let listeners = ["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
-    let server = Server::start(rt, Server::bind(rt, &listeners).await.unwrap(), limits, toy);
+    let server = Server::start(rt, Server::bind(rt, &listeners).await.unwrap(), limits, admission, toy);
     assert_eq!(server.addresses().len(), 2);
     (server, trace)
 }
@@ -330,7 +334,7 @@ async fn a_peer_that_goes_ends_its_patient_call_and_no_other(rt: Rt, root: PathB
 }
 
 async fn half_sent_requests_cost_others_nothing(rt: Rt, root: PathBuf) {
-    let limits = Limits { pool_bytes: 64 * 1024, ..Limits::default() };
+    let limits = Limits { pool_bytes: 512 * 1024, reserve_bytes: 16 * 1024, ..Limits::default() };
     let announced = i32::try_from(limits.request_bytes_max).unwrap();
     let (server, _) = toy_server(&rt, root, limits).await;
     let mut hostile = Vec::new();
@@ -340,6 +344,7 @@ async fn half_sent_requests_cost_others_nothing(rt: Rt, root: PathBuf) {
         hostile.push(stream);
     }
     let good = connect(&rt, &server).await;
+    assert_eq!(play(&good, "b1 p2 p3").await, [1, 2, 3], "small requests have their own");
     good.write_all(&ToyRequest::bytes('b', 1, 0, 50_000)).await.unwrap();
     assert_eq!(read_answer(&good).await, Some((1, vec![])));
 }
@@ -382,7 +387,7 @@ fn only_so_many_requests_and_bytes_wait_at_a_time() {
         (Limits { pipelined_max: 3, ..Limits::default() }, 3, 3),
         (Limits { pipelined_bytes_max: 1000, ..Limits::default() }, 400, 3),
         // The pool holds two, and one more has the overdraft.
-        (Limits { pool_bytes: 1000, ..Limits::default() }, 400, 3),
+        (Limits { pool_bytes: 70_000, ..Limits::default() }, 30_000, 3),
     ] {
         simulated(|rt, root| {
             let limits = limits.clone();
@@ -401,7 +406,7 @@ fn only_so_many_requests_and_bytes_wait_at_a_time() {
                     waiting += if line.starts_with("start") { 1 } else { -1 };
                     most_waiting = most_waiting.max(waiting);
                 }
-                assert_eq!(most_waiting, most);
+                assert_eq!(most_waiting, most, "{size} bytes");
             }
         });
     }
@@ -413,7 +418,7 @@ fn silence_ends_a_connection_and_a_half_sent_request_sooner() {
         let limits = Limits::default();
         let (server, _) = toy_server(&rt, root, limits.clone()).await;
         for (sent, ends_after) in
-            [(&b""[..], limits.idle), (&[0, 0], limits.stall), (&[0, 0, 0, 9, 1], limits.stall)]
+            [(&b""[..], limits.first_request), (&[0, 0], limits.stall), (&[0, 0, 0, 9, 1], limits.stall)]
         {
             let start = rt.now();
             let stream = connect(&rt, &server).await;
@@ -422,6 +427,11 @@ fn silence_ends_a_connection_and_a_half_sent_request_sooner() {
             let took = rt.now().saturating_since(start);
             assert!(ends_after <= took && took < ends_after + Duration::from_secs(1), "{took:?}");
         }
+        let stream = connect(&rt, &server).await;
+        let start = rt.now();
+        assert_eq!(play(&stream, "b1").await, [1]);
+        assert_eq!(read_answer(&stream).await, None);
+        assert!(limits.idle <= rt.now().saturating_since(start), "silence after a request is ordinary");
     });
 }
 
@@ -437,22 +447,33 @@ fn who_waits_for_an_answer_is_not_idle() {
 }
 
 #[test]
-fn a_request_that_comes_slowly_is_answered() {
+fn a_request_that_comes_slowly_is_answered_and_one_that_trickles_is_not() {
     simulated(|rt, root| async move {
         let (server, _) = toy_server(&rt, root, Limits::default()).await;
-        let stream = connect(&rt, &server).await;
-        for byte in ToyRequest::bytes('b', 1, 0, 20) {
-            stream.write_all(&[byte]).await.unwrap();
-            rt.sleep(Duration::from_secs(30)).await;
+        for (size, at_once, pause, answered) in [
+            (20, 1, Duration::from_secs(2), true),
+            (20, 1, Duration::from_secs(30), false),
+            (3_000_000, 50_000, Duration::from_secs(10), true),
+            (3_000_000, 50_000, Duration::from_secs(20), false),
+        ] {
+            let stream = connect(&rt, &server).await;
+            for bytes in ToyRequest::bytes('b', 1, 0, size).chunks(at_once) {
+                // It may have been closed by now.
+                let _ = stream.write_all(bytes).await;
+                rt.sleep(pause).await;
+            }
+            let answer = answered.then(|| (1, vec![]));
+            assert_eq!(read_answer(&stream).await, answer, "{size} bytes, {at_once} every {pause:?}");
         }
-        assert_eq!(read_answer(&stream).await, Some((1, vec![])));
     });
 }
 
 #[test]
 fn no_more_connections_than_allowed_are_served() {
     simulated(|rt, root| async move {
-        let (server, _) = toy_server(&rt, root, Limits { connections_max: 3, ..Limits::default() }).await;
+        let limits = ConnectionLimits { total: 3, ..ConnectionLimits::default() };
+        let admission = Admission::new(limits);
+        let (server, _) = toy_server_for(&rt, root, Limits::default(), admission.clone()).await;
         // Each of the two listeners keeps one place for the next.
         let (one, two) = (connect(&rt, &server).await, connect(&rt, &server).await);
         assert_eq!(play(&one, "b1").await, [1]);
@@ -462,5 +483,51 @@ fn no_more_connections_than_allowed_are_served() {
         assert!(rt.timeout(second, play(&three, "b3")).await.is_err());
         drop(one);
         assert_eq!(read_answer(&three).await, Some((3, vec![])));
+        let four = connect(&rt, &server).await;
+        assert!(rt.timeout(second, play(&four, "b4")).await.is_err());
+        admission.set(ConnectionLimits { total: 4, ..limits });
+        assert_eq!(read_answer(&four).await, Some((4, vec![])));
+    });
+}
+
+#[test]
+fn one_address_has_no_more_connections_than_allowed() {
+    for seed in 0..5 {
+        let sim = Sim::new(seed);
+        let (rt, other) = (sim.node("n1"), sim.node("n2"));
+        sim.run(async {
+            let limits = ConnectionLimits { per_address: 2, ..ConnectionLimits::default() };
+            let address = format!("{}:0", sim.ip("n1")).parse().unwrap();
+            let file = rt.fs().open(&PathBuf::from("/file"), Open::Create).unwrap();
+            let toy = Toy { rt: rt.clone(), file, trace: Trace::default() };
+            let bound = Server::bind(&rt, &[address]).await.unwrap();
+            let server = Server::start(&rt, bound, Limits::default(), Admission::new(limits), toy);
+            let (one, two) = (connect(&other, &server).await, connect(&other, &server).await);
+            assert_eq!((play(&one, "b1").await, play(&two, "b2").await), (vec![1], vec![2]));
+            let three = connect(&other, &server).await;
+            assert_eq!(read_answer(&three).await, None, "a third is closed");
+            assert_eq!(
+                play(&connect(&rt, &server).await, "b4").await,
+                [4],
+                "another address is not concerned"
+            );
+            drop(one);
+            rt.sleep(Duration::from_secs(1)).await;
+            assert_eq!(play(&connect(&other, &server).await, "b5").await, [5]);
+        });
+    }
+}
+
+#[test]
+fn connections_come_no_faster_than_allowed() {
+    simulated(|rt, root| async move {
+        let limits = ConnectionLimits { per_second: 10, ..ConnectionLimits::default() };
+        let (server, _) = toy_server_for(&rt, root, Limits::default(), Admission::new(limits)).await;
+        let start = rt.now();
+        for _ in 0..50 {
+            assert_eq!(play(&connect(&rt, &server).await, "b1").await, [1]);
+        }
+        let took = rt.now().saturating_since(start);
+        assert!((Duration::from_secs(4)..Duration::from_secs(6)).contains(&took), "{took:?}");
     });
 }

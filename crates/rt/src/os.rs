@@ -82,6 +82,11 @@ fn raise_open_files_limit() {
     let _ = setrlimit(Resource::Nofile, raised);
 }
 
+pub(crate) fn descriptors_max() -> u32 {
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(u32::MAX)
+}
+
 /// Waits for SIGTERM or SIGINT, from the moment of this call on.
 ///
 /// # Errors

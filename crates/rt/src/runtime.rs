@@ -111,6 +111,14 @@ impl Rt {
         }
     }
 
+    /// How many files and sockets the process may have open at a time.
+    pub fn descriptors_max(&self) -> u32 {
+        match &self.kind {
+            Kind::Os(_) => os::descriptors_max(),
+            Kind::Sim(_) => u32::MAX,
+        }
+    }
+
     /// Waits for `duration`; the system's timers are exact to a millisecond.
     pub async fn sleep(&self, duration: Duration) {
         self.sleep_until(self.now() + duration).await;

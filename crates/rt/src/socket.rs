@@ -1,7 +1,7 @@
 //! TCP listeners and streams.
 //!
 //! - N1 Every method takes `&self`, so one task can read and write at once.
-//! - N2 A stream holds no buffer: an idle one costs its descriptor and whoever waits in [`Stream::readable`].
+//! - N2 A stream holds no buffer: an idle one costs its descriptor and whoever waits in [`Stream::peek`].
 //! - N3 A slice of a file is sent whole or the call fails, after which the stream is of no use: how much of it left
 //!   is unknown.
 
@@ -49,11 +49,12 @@ impl Listener {
 }
 
 impl Stream {
-    /// Waits until bytes or the end of the stream can be read; needs no buffer.
-    pub async fn readable(&self) -> io::Result<()> {
+    /// Waits until there is something to read and shows its first bytes, which stay there; 0 is the end of the stream.
+    /// Needs no buffer worth the name.
+    pub async fn peek(&self, first: &mut [u8]) -> io::Result<usize> {
         match &self.0 {
-            StreamKind::Os(stream) => stream.readable().await,
-            StreamKind::Sim(stream) => stream.readable().await,
+            StreamKind::Os(stream) => stream.peek(first).await,
+            StreamKind::Sim(stream) => stream.peek(first).await,
         }
     }
 

@@ -52,7 +52,7 @@ both! {
     lanes_and_blocking_work_answer
     streams_carry_bytes_both_ways_and_end
     a_file_slice_is_sent_whole_or_fails
-    readable_waits_for_bytes_or_the_end
+    a_peek_waits_for_bytes_or_the_end_and_takes_nothing
     a_peer_that_hangs_up_is_noticed_behind_its_unread_bytes
     a_read_that_is_given_up_leaves_the_buffer_as_it_was
     a_writer_waits_for_a_slow_reader
@@ -278,17 +278,19 @@ async fn a_file_slice_is_sent_whole_or_fails(rt: Rt, root: PathBuf) {
     assert!(received[4..2_900_004] == bytes[10..2_900_010], "the slice arrives as it is in the file");
 }
 
-async fn readable_waits_for_bytes_or_the_end(rt: Rt, _root: PathBuf) {
+async fn a_peek_waits_for_bytes_or_the_end_and_takes_nothing(rt: Rt, _root: PathBuf) {
     let (client, server) = connection(&rt).await;
     let wait = Duration::from_millis(30);
-    assert_eq!(rt.timeout(wait, server.readable()).await.err(), Some(Elapsed));
+    assert_eq!(rt.timeout(wait, server.peek(&mut [0])).await.err(), Some(Elapsed));
     client.write_all(b"x").await.unwrap();
-    server.readable().await.unwrap();
-    server.readable().await.unwrap();
+    let mut first = [0; 4];
+    assert_eq!(server.peek(&mut first).await.unwrap(), 1);
+    assert_eq!(server.peek(&mut first).await.unwrap(), 1);
+    assert_eq!(&first, b"x\0\0\0");
     assert_eq!(server.read(&mut [0; 9]).await.unwrap(), 1);
-    assert_eq!(rt.timeout(wait, server.readable()).await.err(), Some(Elapsed));
+    assert_eq!(rt.timeout(wait, server.peek(&mut [0])).await.err(), Some(Elapsed));
     drop(client);
-    server.readable().await.unwrap();
+    assert_eq!(server.peek(&mut first).await.unwrap(), 0);
     assert_eq!(server.read(&mut [0; 9]).await.unwrap(), 0);
 }
 
@@ -301,16 +303,16 @@ async fn a_peer_that_hangs_up_is_noticed_behind_its_unread_bytes(rt: Rt, _root: 
         assert_eq!(rt.timeout(wait, server.hung_up()).await.err(), Some(Elapsed), "it only sent something");
     }
     // What was seen and left can be read, as often as it takes, and what comes later is announced.
-    server.readable().await.unwrap();
+    server.peek(&mut [0]).await.unwrap();
     assert_eq!(server.read(&mut [0; 1]).await.unwrap(), 1);
     let mut rest = BytesMut::with_capacity(4);
     while rest.len() < 11 {
         assert_ne!(server.read_buf(&mut rest).await.unwrap(), 0);
     }
     assert_eq!(rest, b"nreadunread"[..]);
-    assert_eq!(rt.timeout(wait, server.readable()).await.err(), Some(Elapsed));
+    assert_eq!(rt.timeout(wait, server.peek(&mut [0])).await.err(), Some(Elapsed));
     client.write_all(b"more").await.unwrap();
-    server.readable().await.unwrap();
+    server.peek(&mut [0]).await.unwrap();
     drop(client);
     // It may come as a failure: some of what was sent to the peer it never read.
     let _ = server.hung_up().await;

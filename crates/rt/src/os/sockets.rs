@@ -8,7 +8,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
-use rustix::net::SendFlags;
+use rustix::net::{RecvFlags, SendFlags};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
@@ -81,9 +81,9 @@ impl Stream {
         Ok(Stream::new(stream))
     }
 
-    pub(crate) async fn readable(&self) -> io::Result<()> {
+    pub(crate) async fn peek(&self, first: &mut [u8]) -> io::Result<usize> {
         // Readiness may be stale: only a byte or the end, seen without taking it, is an answer.
-        self.when_readable(|| peek(&self.socket)).await
+        self.when_readable(|| receive(&self.socket, first, RecvFlags::PEEK)).await
     }
 
     pub(crate) async fn hung_up(&self) -> io::Result<()> {
@@ -99,7 +99,7 @@ impl Stream {
     }
 
     pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.when_readable(|| receive(&self.socket, buffer)).await
+        self.when_readable(|| receive(&self.socket, buffer, RecvFlags::empty())).await
     }
 
     pub(crate) async fn read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize> {
@@ -202,14 +202,8 @@ impl Stream {
     }
 }
 
-fn peek(stream: &TcpStream) -> io::Result<()> {
-    let mut byte = [0; 1];
-    rustix::net::recv(stream, &mut byte, rustix::net::RecvFlags::PEEK)?;
-    Ok(())
-}
-
-fn receive(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-    let (received, _) = rustix::net::recv(stream, buffer, rustix::net::RecvFlags::empty())?;
+fn receive(stream: &TcpStream, buffer: &mut [u8], flags: RecvFlags) -> io::Result<usize> {
+    let (received, _) = rustix::net::recv(stream, buffer, flags)?;
     Ok(received)
 }
 
@@ -220,7 +214,7 @@ fn receive_into(stream: &TcpStream, buffer: &mut BytesMut) -> io::Result<usize> 
         buffer.reserve(chunk.len());
     }
     let spare = (buffer.capacity() - buffer.len()).min(chunk.len());
-    let received = receive(stream, &mut chunk[..spare])?;
+    let received = receive(stream, &mut chunk[..spare], RecvFlags::empty())?;
     buffer.extend_from_slice(&chunk[..received]);
     Ok(received)
 }

@@ -294,7 +294,7 @@ impl State {
     }
 
     /// Whether a read would not wait.
-    pub(super) fn poll_readable(&mut self, end: EndId, waker: &Waker) -> Poll<io::Result<()>> {
+    fn poll_readable(&mut self, end: EndId, waker: &Waker) -> Poll<io::Result<()>> {
         let usable = self.usable(end).map(|_| ());
         match (self.incoming(end), usable) {
             // What arrived before the connection broke can still be read (M4).
@@ -307,6 +307,21 @@ impl State {
                 Poll::Pending
             }
         }
+    }
+
+    /// Shows the first bytes of what arrived.
+    pub(super) fn poll_peek(
+        &mut self,
+        end: EndId,
+        first: &mut [u8],
+        waker: &Waker,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_readable(end, waker).map_ok(|()| {
+            let arrived = self.incoming(end).map_or(&[][..], |pipe| &pipe.arrived);
+            let count = arrived.len().min(first.len());
+            first[..count].copy_from_slice(&arrived[..count]);
+            count
+        })
     }
 
     /// Whether the other end will send nothing more, whatever of its bytes is unread.

@@ -19,6 +19,9 @@ const SEND_FILE_CHUNK: usize = 64 * 1024;
 /// How much of a large buffer one read fills at the most, bytes.
 const READ_CHUNK: usize = 64 * 1024;
 
+/// Room that one read makes in a full buffer, bytes.
+const SPARE_MADE: usize = 64;
+
 pub(crate) struct Listener {
     node: Handle,
     address: SocketAddr,
@@ -58,8 +61,8 @@ impl Stream {
         Stream { world, end }
     }
 
-    pub(crate) async fn readable(&self) -> io::Result<()> {
-        poll_fn(|context| self.world.lock().poll_readable(self.end, context.waker())).await
+    pub(crate) async fn peek(&self, first: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|context| self.world.lock().poll_peek(self.end, first, context.waker())).await
     }
 
     pub(crate) async fn hung_up(&self) -> io::Result<()> {
@@ -78,7 +81,10 @@ impl Stream {
     pub(crate) async fn read_buf(&self, buffer: &mut BytesMut) -> io::Result<usize> {
         let read = poll_fn(|context| {
             let start = buffer.len();
-            let spare = (buffer.capacity() - start).clamp(64, READ_CHUNK);
+            let spare = match buffer.capacity() - start {
+                0 => SPARE_MADE,
+                spare => spare.min(READ_CHUNK),
+            };
             buffer.resize(start + spare, 0);
             let polled = self.world.lock().poll_receive(self.end, &mut buffer[start..], context.waker());
             let count = match &polled {

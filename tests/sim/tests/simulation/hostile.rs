@@ -3,8 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use client::{NewRecord, Producer, ProducerConfig};
-use model::{PartitionIndex, TopicName};
 use rt::Rt;
 use rt::sim::Sim;
 use sim_tests::draw::Draw;
@@ -14,13 +12,10 @@ use sim_tests::server::{NODE, Server};
 use wire::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, Uuid};
 
 use crate::samples::{VICTIM, sample};
-use crate::support::create_topic;
+use crate::support::{create_topic, start_neighbour};
 
 /// How long an answer is waited for before it counts as none.
 const PATIENCE: Duration = Duration::from_secs(15);
-
-/// Longest time, simulated, that a well-behaved neighbour waits for an acknowledgement.
-const NEIGHBOUR_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Bit flips and overwritten counts for each API and version.
 const SPOILED: u64 = 6;
@@ -99,34 +94,6 @@ async fn served(rt: &Rt, server: &Server<'_>) -> Vec<(i16, i16, i16)> {
     let answer = connection.receive().await.unwrap();
     let (_, answer) = wire::decode_response::<ApiVersionsResponse<'_>>(&answer, 0).unwrap();
     answer.api_keys.iter().map(|api| (api.api_key, api.min_version, api.max_version)).collect()
-}
-
-/// A client that minds its own business: one record after the other, each acknowledged soon.
-async fn start_neighbour(
-    sim: &Sim,
-    server: &Server<'_>,
-    topic: TopicName,
-    acknowledged: &Arc<Mutex<Vec<i64>>>,
-) -> rt::Task {
-    let rt = sim.node("neighbour");
-    let client = server.client(&rt).await;
-    let acknowledged = Arc::clone(acknowledged);
-    rt.clone().spawn("neighbour", async move {
-        let config = ProducerConfig { linger: Duration::ZERO, ..ProducerConfig::default() };
-        let producer = Producer::new(&client, config);
-        loop {
-            let record = NewRecord {
-                partition: Some(PartitionIndex(0)),
-                value: Some(b"mine"),
-                ..NewRecord::default()
-            };
-            let delivery = producer.send(&topic, record).await.unwrap();
-            let written = rt.timeout(NEIGHBOUR_PATIENCE, delivery).await;
-            let written = written.expect("a neighbour is served in time").unwrap();
-            acknowledged.lock().unwrap().push(written.offset.unwrap().0);
-            rt.sleep(Duration::from_millis(20)).await;
-        }
-    })
 }
 
 fn framed(body: &[u8]) -> Vec<u8> {
