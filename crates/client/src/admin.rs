@@ -3,6 +3,9 @@
 //! Each call is one question, asked again while that may help. An order that was carried out although its answer got
 //! lost is reported as whatever the second asking says: creating a topic then says that it exists.
 
+mod cluster;
+mod records;
+
 use std::collections::BTreeMap;
 
 use model::{BrokerId, ErrorCode, Offset, TimestampMs, TopicName, Uuid};
@@ -13,16 +16,18 @@ use wire::describe_configs::{DescribeConfigsResource, DescribeConfigsResourceRes
 use wire::incremental_alter_configs::{AlterConfigsResource, AlterableConfig};
 use wire::{
     ApiKey, CreatePartitionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest, IncrementalAlterConfigsRequest,
-    ListGroupsRequest, VersionRange,
+    DescribeConfigsRequest, DescribeGroupsRequest, IncrementalAlterConfigsRequest, ListGroupsRequest,
+    VersionRange,
 };
 
 use crate::client::{ANY, Client};
 use crate::consumer::Coordinator;
 use crate::error::Error;
-use crate::metadata::{Node, Snapshot, TopicPartition};
+use crate::metadata::{Snapshot, TopicPartition};
 use crate::offsets::{OffsetQuery, Offsets};
 use crate::pool::Lane;
+
+pub use cluster::{DescribedCluster, Feature, LogDir, Offered};
 
 /// Topics by name or id in one form: Kafka 2.8 on.
 const DELETE_TOPICS_VERSIONS: VersionRange = VersionRange { first: 6, last: i16::MAX };
@@ -135,17 +140,6 @@ pub struct GroupMember {
     pub assigned: Vec<TopicPartition>,
 }
 
-/// The cluster and its nodes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DescribedCluster {
-    /// Its id.
-    pub cluster_id: String,
-    /// Who takes orders, as far as it says.
-    pub controller: Option<BrokerId>,
-    /// Its nodes.
-    pub nodes: Vec<Node>,
-}
-
 /// Orders and questions; clones share the client.
 #[derive(Clone)]
 pub struct Admin {
@@ -181,6 +175,18 @@ impl Admin {
     /// # Errors
     /// The cluster refuses.
     pub async fn create_topic(&self, topic: &NewTopic) -> Result<(Uuid, i32, i16), Error> {
+        self.order_topic(topic, false).await
+    }
+
+    /// What [`Admin::create_topic`] would come back with; nothing is created, and the id is zero.
+    ///
+    /// # Errors
+    /// The cluster would refuse.
+    pub async fn validate_topic(&self, topic: &NewTopic) -> Result<(Uuid, i32, i16), Error> {
+        self.order_topic(topic, true).await
+    }
+
+    async fn order_topic(&self, topic: &NewTopic, validate_only: bool) -> Result<(Uuid, i32, i16), Error> {
         let configs = topic.configs.iter().map(|(name, value)| CreatableTopicConfig {
             name: name.clone().into(),
             value: Some(value.clone().into()),
@@ -194,7 +200,7 @@ impl Admin {
                 ..CreatableTopic::default()
             }],
             timeout_ms: self.timeout_ms(),
-            validate_only: false,
+            validate_only,
         };
         let check = |answer: &wire::CreateTopicsResponse<'static>| {
             each(ApiKey::CreateTopics, &answer.topics, |created| {
@@ -235,11 +241,28 @@ impl Admin {
     /// # Errors
     /// The cluster refuses, or has no such topic.
     pub async fn create_partitions(&self, topic: &TopicName, count: i32) -> Result<(), Error> {
+        self.order_partitions(topic, count, false).await
+    }
+
+    /// Whether [`Admin::create_partitions`] would do; nothing changes.
+    ///
+    /// # Errors
+    /// The cluster would refuse.
+    pub async fn validate_partitions(&self, topic: &TopicName, count: i32) -> Result<(), Error> {
+        self.order_partitions(topic, count, true).await
+    }
+
+    async fn order_partitions(
+        &self,
+        topic: &TopicName,
+        count: i32,
+        validate_only: bool,
+    ) -> Result<(), Error> {
         self.known(topic).await?;
         let request = CreatePartitionsRequest {
             topics: vec![CreatePartitionsTopic { name: topic.to_string().into(), count, assignments: None }],
             timeout_ms: self.timeout_ms(),
-            validate_only: false,
+            validate_only,
         };
         let check = |answer: &wire::CreatePartitionsResponse<'static>| {
             let checked = each(ApiKey::CreatePartitions, &answer.results, |result| {
@@ -283,6 +306,29 @@ impl Admin {
         set: &BTreeMap<String, String>,
         unset: &[String],
     ) -> Result<(), Error> {
+        self.order_topic_configs(topic, set, unset, false).await
+    }
+
+    /// Whether [`Admin::alter_topic_configs`] would do; nothing changes.
+    ///
+    /// # Errors
+    /// The cluster would refuse.
+    pub async fn validate_topic_configs(
+        &self,
+        topic: &TopicName,
+        set: &BTreeMap<String, String>,
+        unset: &[String],
+    ) -> Result<(), Error> {
+        self.order_topic_configs(topic, set, unset, true).await
+    }
+
+    async fn order_topic_configs(
+        &self,
+        topic: &TopicName,
+        set: &BTreeMap<String, String>,
+        unset: &[String],
+        validate_only: bool,
+    ) -> Result<(), Error> {
         self.known(topic).await?;
         let setting = set.iter().map(|(name, value)| (name, SET, Some(value.clone().into())));
         let unsetting = unset.iter().map(|name| (name, UNSET, None));
@@ -297,7 +343,7 @@ impl Admin {
                 resource_name: topic.to_string().into(),
                 configs: configs.collect(),
             }],
-            validate_only: false,
+            validate_only,
         };
         let check = |answer: &wire::IncrementalAlterConfigsResponse<'static>| {
             each(ApiKey::IncrementalAlterConfigs, &answer.responses, |result| {
@@ -432,36 +478,6 @@ impl Admin {
             })
         };
         Coordinator::new(&self.client, group).ask_until(&request, ANY, check).await.map(drop)
-    }
-
-    /// The cluster and its nodes.
-    ///
-    /// # Errors
-    /// The cluster does not answer.
-    pub async fn describe_cluster(&self) -> Result<DescribedCluster, Error> {
-        let check = |answer: &wire::DescribeClusterResponse<'static>| {
-            let message = answer.error_message.as_deref();
-            Error::check(ApiKey::DescribeCluster, answer.error_code, message, "the cluster")
-        };
-        let answer = self.client.ask_any(&DescribeClusterRequest::default(), ANY, check).await?;
-        let mut nodes = Vec::new();
-        for broker in answer.brokers {
-            let id = BrokerId(broker.broker_id);
-            let port = u16::try_from(broker.port).map_err(|_| {
-                crate::connection::malformed(
-                    ApiKey::DescribeCluster,
-                    format_args!("node {id} has port {}", broker.port),
-                )
-            })?;
-            let rack = broker.rack.map(std::borrow::Cow::into_owned);
-            nodes.push(Node { id, host: broker.host.into_owned(), port, rack });
-        }
-        nodes.sort_by_key(|node| node.id);
-        Ok(DescribedCluster {
-            cluster_id: answer.cluster_id.into_owned(),
-            controller: Some(BrokerId(answer.controller_id)).filter(|id| *id != BrokerId::NONE),
-            nodes,
-        })
     }
 }
 

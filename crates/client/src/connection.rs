@@ -226,10 +226,7 @@ impl Connection {
 
     /// KIP-511: ask in our highest version; a broker that does not know it says so in version 0.
     async fn negotiate(&self, timeout: Duration) -> Result<BTreeMap<i16, VersionRange>, Error> {
-        let request = ApiVersionsRequest {
-            client_software_name: "ottla".into(),
-            client_software_version: env!("CARGO_PKG_VERSION").into(),
-        };
+        let request = introduction();
         let mut version = ApiVersionsRequest::VERSIONS.last;
         loop {
             let question = self.question(&request, version)?;
@@ -249,6 +246,14 @@ impl Connection {
             let known = offered.get(&ApiKey::ApiVersions.as_i16()).map_or(0, |range| range.last);
             version = known.clamp(0, version - 1);
         }
+    }
+}
+
+/// The question what a broker offers, with who is asking (KIP-511).
+pub(crate) fn introduction() -> ApiVersionsRequest<'static> {
+    ApiVersionsRequest {
+        client_software_name: "ottla".into(),
+        client_software_version: env!("CARGO_PKG_VERSION").into(),
     }
 }
 

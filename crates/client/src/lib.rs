@@ -21,7 +21,8 @@ pub mod producer;
 mod question;
 
 pub use admin::{
-    Admin, Config, ConfigSource, DescribedCluster, DescribedGroup, GroupMember, ListedGroup, NewTopic,
+    Admin, Config, ConfigSource, DescribedCluster, DescribedGroup, Feature, GroupMember, ListedGroup, LogDir,
+    NewTopic, Offered,
 };
 pub use client::{Client, ClientConfig, parse_address};
 pub use consumer::{Consumer, ConsumerConfig, Event, GroupConfig, Record, Reset};

@@ -58,5 +58,7 @@ asked! {
     IncrementalAlterConfigs IncrementalAlterConfigsRequest<'a> IncrementalAlterConfigsResponse<'static>,
     CreatePartitions CreatePartitionsRequest<'a> CreatePartitionsResponse<'static>,
     DeleteGroups DeleteGroupsRequest<'a> DeleteGroupsResponse<'static>,
+    DeleteRecords DeleteRecordsRequest<'a> DeleteRecordsResponse<'static>,
+    DescribeLogDirs DescribeLogDirsRequest<'a> DescribeLogDirsResponse<'static>,
     DescribeCluster DescribeClusterRequest DescribeClusterResponse<'static>,
 }
