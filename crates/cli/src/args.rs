@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::TopicName;
 
+use crate::group::{Goal, Scope};
 use crate::output::OutputFormat;
 use crate::record_format::RecordFormat;
 use crate::span::{Begin, Span};
@@ -141,6 +142,8 @@ pub(crate) enum TopicCommand {
         /// Be content when the topic is there already
         #[arg(long)]
         if_not_exists: bool,
+        #[command(flatten)]
+        dry: DryRunArgs,
     },
     /// List topics
     List {
@@ -154,17 +157,19 @@ pub(crate) enum TopicCommand {
         #[arg(value_name = "NAME", required = true, value_parser = topic_name)]
         names: Vec<TopicName>,
     },
-    /// Change settings of a topic
+    /// Change settings of a topic, all of them or none
     Alter {
         /// Its name
         #[arg(value_parser = topic_name)]
         name: TopicName,
-        /// Set a setting
-        #[arg(long, value_name = "KEY=VALUE", value_parser = key_value, required_unless_present = "unset")]
+        /// Set settings
+        #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = key_value, required_unless_present = "delete")]
         set: Vec<(String, String)>,
-        /// Put a setting back to its default
-        #[arg(long, value_name = "KEY")]
-        unset: Vec<String>,
+        /// Put settings back to their defaults
+        #[arg(long, value_name = "KEY", num_args = 1.., visible_alias = "unset")]
+        delete: Vec<String>,
+        #[command(flatten)]
+        dry: DryRunArgs,
     },
     /// Delete topics and everything in them
     Delete {
@@ -174,6 +179,22 @@ pub(crate) enum TopicCommand {
         /// Be content when a topic is not there
         #[arg(long)]
         if_exists: bool,
+        #[command(flatten)]
+        dry: DryRunArgs,
+    },
+    /// Delete the oldest records of a topic, for good
+    DeleteRecords {
+        /// Its name
+        #[arg(value_parser = topic_name)]
+        name: TopicName,
+        /// Where it begins then: end for nothing left, an offset, +N, -N to keep the last N, or a time such as @-7d
+        #[arg(long, value_name = "PLACE", allow_hyphen_values = true, value_parser = crate::span::parse_begin)]
+        before: Begin,
+        /// Only in this partition; may be given several times
+        #[arg(long, short = 'p', value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+        partition: Vec<i32>,
+        #[command(flatten)]
+        dry: DryRunArgs,
     },
     /// Give a topic more partitions
     AddPartitions {
@@ -183,7 +204,17 @@ pub(crate) enum TopicCommand {
         /// How many it shall have in all
         #[arg(value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
         count: i32,
+        #[command(flatten)]
+        dry: DryRunArgs,
     },
+}
+
+/// Whether anything changes.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct DryRunArgs {
+    /// Only check, and show what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// What to write, and how.
@@ -318,24 +349,42 @@ pub(crate) enum GroupCommand {
         groups: Vec<String>,
     },
     /// Set how far a group came; it must have no members
+    #[command(after_help = "\
+PLACES, in the words of kafka-consumer-groups
+  --to start               --to-earliest            --to 1234         --to-offset 1234
+  --to end                 --to-latest              --to current      --to-current
+  --to @2026-01-31T12:00   --to-datetime …          --to @-2h         --by-duration PT2H
+  --to +100, --to -100     after the oldest, before the end
+  --shift-by -100          --shift-by -100
+An offset beyond what a partition has becomes its nearest end.")]
     Reset {
         /// Its name
         group: String,
-        /// start, end, an offset, or a time such as @2026-01-31T12:00 or @-2h
-        #[arg(long, value_name = "PLACE", allow_hyphen_values = true, value_parser = crate::span::parse_begin)]
-        to: Begin,
-        /// Only in this topic, which the group need not have read yet; may be given several times
-        #[arg(long, short = 't', value_name = "TOPIC", value_parser = topic_name)]
-        topic: Vec<TopicName>,
-        /// Only show what would be done
-        #[arg(long)]
-        dry_run: bool,
+        /// start, end, current, an offset, +N, -N, or a time such as @2026-01-31T12:00 or @-2h
+        #[arg(
+            long,
+            value_name = "PLACE",
+            allow_hyphen_values = true,
+            value_parser = crate::group::parse_goal,
+            required_unless_present = "shift_by"
+        )]
+        to: Option<Goal>,
+        /// So many records on from where it is, or back
+        #[arg(long, value_name = "N", allow_hyphen_values = true, conflicts_with = "to")]
+        shift_by: Option<i64>,
+        /// Only in this topic, which the group need not have read yet, or some partitions of it; may be given several times
+        #[arg(long, short = 't', value_name = "TOPIC[:N,N…]", value_parser = crate::group::parse_scope)]
+        topic: Vec<Scope>,
+        #[command(flatten)]
+        dry: DryRunArgs,
     },
     /// Delete groups that have no members, and what they remember
     Delete {
         /// Names
         #[arg(value_name = "GROUP", required = true)]
         groups: Vec<String>,
+        #[command(flatten)]
+        dry: DryRunArgs,
     },
 }
 
@@ -352,7 +401,7 @@ pub struct ClusterArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
-    /// Show the cluster's id and its nodes
+    /// Show the cluster's nodes, their folders and what they hold; -o wide also what they offer
     Describe,
 }
 

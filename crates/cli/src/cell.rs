@@ -17,6 +17,8 @@ pub(crate) enum Cell {
     Text(String),
     /// Milliseconds since 1970: a date for people.
     Time(i64),
+    /// A number of bytes: in the largest fitting unit for people.
+    Bytes(u64),
     /// Text with a meaning that tables show in colour.
     Toned(Tone, String),
     /// Values.
@@ -58,6 +60,11 @@ impl Cell {
         text.map_or(Cell::None, Cell::text)
     }
 
+    /// A number of bytes, where it is known.
+    pub(crate) fn bytes(bytes: Option<u64>) -> Cell {
+        bytes.map_or(Cell::None, Cell::Bytes)
+    }
+
     /// A count.
     pub(crate) fn count(count: usize) -> Cell {
         Cell::Int(i64::try_from(count).unwrap_or(i64::MAX))
@@ -73,6 +80,7 @@ impl Cell {
             Cell::Real(number) => format!("{number:.3}"),
             Cell::Text(text) | Cell::Toned(_, text) => one_line(text),
             Cell::Time(ms) => crate::time::show(*ms),
+            Cell::Bytes(bytes) => crate::number::bytes(*bytes),
             Cell::List(cells) if cells.is_empty() => "-".to_owned(),
             Cell::List(cells) => cells.iter().map(Cell::item).collect::<Vec<_>>().join(","),
             Cell::Object(fields) => {
@@ -97,6 +105,7 @@ impl Cell {
             Cell::None => out.extend_from_slice(b"null"),
             Cell::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
             Cell::Int(number) | Cell::Time(number) => out.extend_from_slice(number.to_string().as_bytes()),
+            Cell::Bytes(number) => out.extend_from_slice(number.to_string().as_bytes()),
             Cell::Real(number) => out.extend_from_slice(format!("{number:.3}").as_bytes()),
             Cell::Text(text) | Cell::Toned(_, text) => write_json_text(text, out),
             Cell::List(cells) => {
@@ -149,6 +158,7 @@ mod tests {
             (Cell::text("a\n\"b\""), r#""a\n\"b\"""#, r#"a\n\"b\""#),
             (Cell::Toned(Tone::Bad, "x".into()), r#""x""#, "x"),
             (Cell::Time(1_769_860_800_123), "1769860800123", "2026-01-31T12:00:00.123Z"),
+            (Cell::Bytes(1536), "1536", "1.5 KiB"),
             (Cell::List(vec![Cell::Int(1), Cell::Int(2)]), "[1,2]", "1,2"),
             (Cell::List(vec![]), "[]", "-"),
             (Cell::List(vec![Cell::Object(vec![("a", Cell::Int(1))])]), r#"[{"a":1}]"#, "{a=1}"),

@@ -42,6 +42,11 @@ pub(crate) const fn wide(name: &'static str) -> Column {
     Column { name, is_wide: true }
 }
 
+/// A row as one value, its fields named as the columns are.
+pub(crate) fn object(columns: &[Column], row: Vec<Cell>) -> Cell {
+    Cell::Object(columns.iter().map(|column| column.name).zip(row).collect())
+}
+
 /// What a command has to say, gathered and printed at once.
 pub(crate) struct Output {
     format: OutputFormat,
@@ -80,6 +85,11 @@ impl Output {
         self.format == OutputFormat::Json
     }
 
+    /// Whether tables show everything.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.format == OutputFormat::Wide
+    }
+
     /// One line of JSON.
     pub(crate) fn json(&mut self, cell: &Cell) {
         cell.write_json(&mut self.bytes);
@@ -105,7 +115,7 @@ impl Output {
     pub(crate) fn rows(&mut self, columns: &[Column], rows: Vec<Vec<Cell>>) {
         if self.is_json() {
             for row in rows {
-                self.json(&Cell::Object(columns.iter().map(|column| column.name).zip(row).collect()));
+                self.json(&object(columns, row));
             }
         } else {
             self.table(columns, &rows);

@@ -78,7 +78,8 @@ impl<'a> Table<'a> {
     fn is_number(&self, at: usize) -> bool {
         let mut cells =
             self.rows.iter().filter_map(|row| row.get(at)).filter(|cell| **cell != Cell::None).peekable();
-        cells.peek().is_some() && cells.all(|cell| matches!(cell, Cell::Int(_) | Cell::Real(_)))
+        cells.peek().is_some()
+            && cells.all(|cell| matches!(cell, Cell::Int(_) | Cell::Real(_) | Cell::Bytes(_)))
     }
 }
 
@@ -95,6 +96,7 @@ fn toned(cell: &Cell, text: &str, paint: &impl Fn(&str, &str) -> String) -> Stri
         | Cell::Real(_)
         | Cell::Text(_)
         | Cell::Time(_)
+        | Cell::Bytes(_)
         | Cell::List(_)
         | Cell::Object(_) => text.to_owned(),
     }
