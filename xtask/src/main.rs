@@ -30,7 +30,7 @@ use crate::workspace::Workspace;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  test [STEP]…      everything, or these steps: fmt tidy clippy unit build node python java corners
+  test [STEP]…      everything, or these steps: fmt tidy clippy unit build node python go java corners
     --reference     run the client suites and the corner cases against Apache Kafka instead of ottla
     --only WORD     of the client suites, only the tests that WORD selects
   tidy              the house rules that a machine can check
@@ -66,7 +66,8 @@ fn run(arguments: &[String]) -> Result<Report> {
     Ok(report)
 }
 
-const STEPS: [&str; 9] = ["fmt", "tidy", "clippy", "unit", "build", "node", "python", "java", "corners"];
+const STEPS: [&str; 10] =
+    ["fmt", "tidy", "clippy", "unit", "build", "node", "python", "go", "java", "corners"];
 
 fn test(workspace: &Workspace, report: &Report, arguments: &[String]) -> Result<()> {
     let mut wanted: Vec<&str> = Vec::new();
@@ -100,7 +101,7 @@ fn test(workspace: &Workspace, report: &Report, arguments: &[String]) -> Result<
     if wants("unit") {
         report.step("unit", || checks::unit(workspace, jars));
     }
-    let suites = ["node", "python", "java", "corners"];
+    let suites = ["node", "python", "go", "java", "corners"];
     let clients: Vec<&str> = suites.into_iter().filter(|step| wants(step)).collect();
     if (wants("build") || !clients.is_empty()) && !reference {
         report.step("build", || checks::build(workspace));

@@ -22,6 +22,6 @@ pub fn run(workspace: &Workspace, report: &Report) {
         report.step("crash", || {
             python::run_with(&context, "crash", &["test_crash.py"], &[("OTTLA_KILLS", kills.to_string())])
         });
-        suite::run_all(workspace, report, Broker::Ottla, &["node", "python", "java"], None);
+        suite::run_all(workspace, report, Broker::Ottla, &["node", "python", "go", "java"], None);
     }
 }

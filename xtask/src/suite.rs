@@ -6,6 +6,7 @@
 
 mod broker;
 pub mod corners;
+pub mod go;
 pub mod java;
 pub mod node;
 pub mod python;
@@ -95,6 +96,7 @@ pub fn run_all(workspace: &Workspace, report: &Report, broker: Broker, suites: &
     let run = |suite: &str| match suite {
         "node" => report.step("node", || node::run(&context)),
         "python" => report.step("python", || python::run(&context)),
+        "go" => report.step("go", || go::run(&context)),
         "java" => report.step("java", || java::run(&context)),
         "corners" => report.step("corners", || corners::run(&context)),
         other => unreachable!("there is no suite {other}"),
@@ -105,7 +107,7 @@ pub fn run_all(workspace: &Workspace, report: &Report, broker: Broker, suites: &
                 threads.spawn(|| run(suite));
             }
         }),
-        // Three Kafkas warming up at once would leave the suites no processor.
+        // Several Kafkas warming up at once would leave the suites no processor.
         Broker::Reference => suites.iter().for_each(|suite| run(suite)),
     }
 }
