@@ -101,6 +101,7 @@ impl Reconciler {
             id: TopicPartition { topic_id: topic.id, partition: index },
             topic: topic.name.clone(),
             leader_epoch: state.leader_epoch,
+            replicas: state.replicas.len(),
             config: Arc::new(topic_config(&node.settings, image, node.id(), &topic.name)),
         })
     }

@@ -86,6 +86,8 @@ pub struct NotEnoughReplicas {
 pub struct Leader {
     id: BrokerId,
     epoch: LeaderEpoch,
+    /// How many replicas the partition has, in sync or not.
+    replicas: usize,
     contract: Contract,
     log_end: Offset,
     durable_end: Offset,
@@ -104,6 +106,7 @@ impl Leader {
     pub fn new(
         id: BrokerId,
         epoch: LeaderEpoch,
+        replicas: usize,
         contract: Contract,
         log_end: Offset,
         high_watermark: Offset,
@@ -112,6 +115,7 @@ impl Leader {
         Leader {
             id,
             epoch,
+            replicas,
             contract,
             log_end,
             durable_end: log_end,
@@ -142,11 +146,13 @@ impl Leader {
         self.in_sync_ends.keys().copied()
     }
 
-    /// Whether a produce with these acks may be appended (kafka.md: checked before the append).
+    /// Whether a produce with these acks may be appended; checked before the append.
+    ///
+    /// A topic that asks for more than it has replicas asks for all of them, as in Kafka.
     pub fn may_append(&self, acks: Acks, min_in_sync: usize) -> Result<(), NotEnoughReplicas> {
-        let in_sync = self.in_sync_ends.len();
+        let (in_sync, required) = (self.in_sync_ends.len(), min_in_sync.min(self.replicas));
         match acks {
-            Acks::All if in_sync < min_in_sync => Err(NotEnoughReplicas { in_sync, required: min_in_sync }),
+            Acks::All if in_sync < required => Err(NotEnoughReplicas { in_sync, required }),
             Acks::All | Acks::Leader => Ok(()),
         }
     }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::{Acks, Action, Contract, Event, Leader, Ticket, Waiter};
 
 fn leader(contract: Contract, end: i64) -> Leader {
-    Leader::new(BrokerId(1), LeaderEpoch(0), contract, Offset(end), Offset(0))
+    Leader::new(BrokerId(1), LeaderEpoch(0), 2, contract, Offset(end), Offset(0))
 }
 
 /// Runs a script of `command argument…` lines against a leader of an empty log and compares the trace.
@@ -162,7 +162,9 @@ fn acks_all_is_refused_below_the_minimum_of_in_sync_replicas() {
     let leader = leader(Contract::Disk, 0);
     assert!(leader.may_append(Acks::All, 1).is_ok());
     assert!(leader.may_append(Acks::Leader, 2).is_ok());
-    assert!(leader.may_append(Acks::All, 2).is_err());
+    let refused = NotEnoughReplicas { in_sync: 1, required: 2 };
+    assert_eq!(leader.may_append(Acks::All, 2), Err(refused));
+    assert_eq!(leader.may_append(Acks::All, 3), Err(refused), "there are two replicas");
 }
 
 proptest! {

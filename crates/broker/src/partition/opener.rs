@@ -28,6 +28,8 @@ pub struct Opening {
     pub topic: TopicName,
     /// The epoch in which it is led here.
     pub leader_epoch: LeaderEpoch,
+    /// How many replicas it has.
+    pub replicas: usize,
     /// Its topic's settings.
     pub config: Arc<TopicConfig>,
 }
@@ -57,13 +59,13 @@ impl Opener {
 
     /// Opens a partition's log, recovering it if need be, and gives it to its lane.
     pub async fn open(&self, opening: Opening) -> Result<Arc<Partition>, LogError> {
-        let Opening { id, topic, leader_epoch, config } = opening;
+        let Opening { id, topic, leader_epoch, replicas, config } = opening;
         let (storage, log_config) = (Arc::clone(&self.storage), self.log_config(&config));
         let name = PartitionName { topic: topic.clone(), partition: id.partition };
         let mut log = self.rt.blocking(move || storage.open_log(&name, id, log_config)).await?;
         log.assign_leader_epoch(leader_epoch)?;
-        let leader =
-            Leader::new(self.broker, leader_epoch, contract(&config), log.log_end(), log.log_start());
+        let (start, end) = (log.log_start(), log.log_end());
+        let leader = Leader::new(self.broker, leader_epoch, replicas, contract(&config), end, start);
         let lane = self.lane_of(id).clone();
         let handle = Arc::new(Partition::new(id, topic, leader_epoch, log.reader(), lane.clone(), config));
         let new = NewPartition { handle: Arc::clone(&handle), log, leader };
