@@ -165,6 +165,8 @@ pub enum ProduceError {
     ZstdTooEarly,
     /// A record's time is outside what the topic allows.
     Timestamp {
+        /// Which record, from zero, where the batch can be looked into.
+        index: Option<i32>,
         /// The record's.
         timestamp: i64,
         /// The oldest allowed now.
@@ -210,12 +212,15 @@ fn append_code(error: &AppendError) -> ErrorCode {
 fn batch_code(error: &BatchError) -> ErrorCode {
     match error {
         BatchError::TooLarge { .. } => ErrorCode::MessageTooLarge,
-        BatchError::BadCrc { .. }
-        | BatchError::Truncated { .. }
+        // Kafka has had the formats 0 and 1 as well; other numbers are noise.
+        BatchError::UnsupportedMagic(0 | 1) => ErrorCode::InvalidRecord,
+        BatchError::UnsupportedMagic(_)
+        | BatchError::BadCrc { .. }
         | BatchError::ImpossibleLength(_)
         | BatchError::Decompression
         | BatchError::DecompressedTooLarge { .. } => ErrorCode::CorruptMessage,
-        BatchError::UnsupportedMagic(_)
+        // Bytes that end before their batch does are no batch at all, and exactly one is expected.
+        BatchError::Truncated { .. }
         | BatchError::MoreThanOneBatch { .. }
         | BatchError::BaseOffsetNotZero(_)
         | BatchError::CountMismatch { .. }
@@ -237,7 +242,7 @@ impl fmt::Display for ProduceError {
             ProduceError::Transactional => f.write_str("this broker does not serve transactions yet"),
             ProduceError::InternalTopic => f.write_str("brokers keep their own state in this topic"),
             ProduceError::ZstdTooEarly => f.write_str("zstd needs version 7 of Produce or newer"),
-            ProduceError::Timestamp { timestamp, earliest, latest } => write!(
+            ProduceError::Timestamp { timestamp, earliest, latest, .. } => write!(
                 f,
                 "a record's timestamp is {timestamp} ms; the topic takes {earliest} to {latest} now \
                  (message.timestamp.before.max.ms, message.timestamp.after.max.ms)"

@@ -33,6 +33,8 @@ use crate::recompress::{self, recompress};
 const BY_TOPIC_ID: i16 = 13;
 /// First version that tells who leads instead (KIP-951).
 const CURRENT_LEADER_SINCE: i16 = 10;
+/// First version that tells which record was at fault (KIP-467).
+const RECORD_ERRORS_SINCE: i16 = 8;
 /// First version whose clients know zstd (KIP-110).
 const ZSTD_SINCE: i16 = 7;
 
@@ -217,10 +219,8 @@ fn answer(
             ..Default::default()
         },
         Err(error) => {
-            let record_errors = match (&error, version) {
-                (ProduceError::Batch(batch), 8..) => batch_errors(batch),
-                _ => Vec::new(),
-            };
+            let record_errors =
+                if RECORD_ERRORS_SINCE <= version { record_errors(&error) } else { Vec::new() };
             PartitionProduceResponse {
                 index,
                 error_code: error.code().code(),
@@ -247,24 +247,43 @@ fn check_timestamps(batch: &CheckedBatch, config: &TopicConfig, now_ms: i64) -> 
     let earliest = now_ms.saturating_sub_unsigned(config.timestamp_before_max_ms);
     let latest = now_ms.saturating_add_unsigned(config.timestamp_after_max_ms);
     let (oldest, newest) = batch.timestamp_bounds();
-    let outside = [oldest.0, newest.0]
-        .into_iter()
-        .find(|timestamp| *timestamp != TimestampMs::NONE.0 && !(earliest..=latest).contains(timestamp));
-    match outside {
-        Some(timestamp) => Err(ProduceError::Timestamp { timestamp, earliest, latest }),
+    let is_outside = |timestamp: &TimestampMs| {
+        *timestamp != TimestampMs::NONE && !(earliest..=latest).contains(&timestamp.0)
+    };
+    match [oldest, newest].into_iter().find(is_outside) {
+        Some(timestamp) => Err(ProduceError::Timestamp {
+            index: first_record(batch, is_outside),
+            timestamp: timestamp.0,
+            earliest,
+            latest,
+        }),
         None => Ok(()),
     }
 }
 
-/// Which record of a refused batch was at fault, where that is known (KIP-467).
-fn batch_errors(error: &BatchError) -> Vec<BatchIndexAndErrorMessage<'static>> {
-    match error {
-        BatchError::BadRecord { index, .. } => vec![BatchIndexAndErrorMessage {
-            batch_index: *index,
-            batch_index_error_message: Some(error.to_string().into()),
-        }],
-        _ => Vec::new(),
+/// The first record of an uncompressed batch with such a time; others are not worth decompressing for an error.
+fn first_record(batch: &CheckedBatch, is_wanted: impl Fn(&TimestampMs) -> bool) -> Option<i32> {
+    if batch.header().compression() != Ok(Compression::None) {
+        return None;
     }
+    let bytes = batch.to_vec();
+    let decoded = record::decode(&bytes, bytes.len()).ok()?;
+    let index = decoded.records().flatten().position(|record| is_wanted(&record.timestamp))?;
+    i32::try_from(index).ok()
+}
+
+/// Which record of a refused batch was at fault, where that is known: the first of them.
+fn record_errors(error: &ProduceError) -> Vec<BatchIndexAndErrorMessage<'static>> {
+    let index = match error {
+        ProduceError::Batch(BatchError::BadRecord { index, .. }) => Some(*index),
+        ProduceError::Timestamp { index, .. } => *index,
+        _ => None,
+    };
+    let one = |batch_index| BatchIndexAndErrorMessage {
+        batch_index,
+        batch_index_error_message: Some(error.to_string().into()),
+    };
+    index.map(one).into_iter().collect()
 }
 
 fn current_leader(node: &Node, error: &ProduceError) -> LeaderIdAndEpoch {
