@@ -11,6 +11,7 @@ mod accounted;
 mod committed_offsets;
 mod connection;
 mod peer;
+mod produce;
 mod topic;
 
 mod fetch;
