@@ -3,7 +3,7 @@
 use model::{BrokerId, LeaderEpoch, Offset};
 use proptest::prelude::*;
 
-use crate::{Acks, Action, Contract, Event, Leader, Ticket, Waiter};
+use crate::{Acks, Action, Contract, Event, Leader, NotEnoughReplicas, Ticket, Waiter};
 
 fn leader(contract: Contract, end: i64) -> Leader {
     Leader::new(BrokerId(1), LeaderEpoch(0), 2, contract, Offset(end), Offset(0))
