@@ -27,7 +27,7 @@ pub enum Command {
     Serve(ServeArgs),
     /// Run a broker on a temporary folder, which is removed at the end
     Dev(DevArgs),
-    /// Talk to a cluster.
+    /// Anything else.
     #[command(flatten)]
     Client(ClientCommand),
 }
@@ -66,7 +66,7 @@ pub struct DevArgs {
     pub set: Vec<(String, String)>,
 }
 
-/// A command that talks to a cluster, or looks at its files.
+/// A command that is not a broker.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
     /// Create, list, describe, alter and delete topics
@@ -85,6 +85,37 @@ pub enum ClientCommand {
     Log(LogArgs),
     /// Measure a cluster under load
     Bench(BenchArgs),
+    /// Print what a shell needs to complete command lines
+    Completions(CompletionsArgs),
+    /// Print the manual as man pages
+    Man(ManArgs),
+}
+
+/// Completions.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+HOW TO USE IT
+  bash  ottla completions bash > ~/.local/share/bash-completion/completions/ottla
+  zsh   ottla completions zsh > \"${fpath[1]}/_ottla\"
+  fish  ottla completions fish > ~/.config/fish/completions/ottla.fish")]
+pub struct CompletionsArgs {
+    /// Which shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Man pages.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+HOW TO USE IT
+  ottla man topic create | man -l -
+  ottla man --folder ~/.local/share/man/man1")]
+pub struct ManArgs {
+    /// The command whose page to print, such as topic create [default: all of it]
+    #[arg(value_name = "COMMAND", conflicts_with = "folder")]
+    pub(crate) command: Vec<String>,
+    /// Write all pages into this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
 }
 
 /// Where the cluster is.
@@ -99,7 +130,8 @@ pub struct ConnectArgs {
         default_value = "127.0.0.1:9092",
         value_delimiter = ',',
         value_parser = address,
-        global = true
+        global = true,
+        display_order = 900
     )]
     pub(crate) bootstrap: Vec<String>,
 }
@@ -108,7 +140,7 @@ pub struct ConnectArgs {
 #[derive(Debug, Args)]
 pub struct OutputArgs {
     /// How results look [default: table on a terminal, json in a pipe]
-    #[arg(long, short = 'o', value_name = "FORMAT", global = true)]
+    #[arg(long, short = 'o', value_name = "FORMAT", global = true, display_order = 901)]
     pub(crate) output: Option<OutputFormat>,
 }
 

@@ -1,6 +1,6 @@
 //! The commands, their output and their errors.
 //!
-//! - Q1 One table of commands and flags, [`args`], makes the parser and the help.
+//! - Q1 One table of commands and flags, [`args`], makes the parser, the help, the man pages and the completions.
 //! - Q2 Results go to standard output: tables on a terminal, JSON lines in a pipe. Progress, notes and errors go to
 //!   standard error.
 //! - Q3 Exit codes: 0 done, 1 the cluster said no, 2 the command line (or the input) is wrong, 3 unreachable.
@@ -18,6 +18,7 @@ mod dump;
 mod failure;
 mod group;
 mod input;
+mod manual;
 mod number;
 mod output;
 mod produce;
@@ -56,7 +57,7 @@ where
     Arguments::try_parse_from(words).map(|arguments| arguments.command)
 }
 
-/// Runs a command that talks to a cluster or looks at its files, and says on standard error what went wrong.
+/// Runs a command that is not a broker, and says on standard error what went wrong.
 pub async fn run_client(rt: Rt, command: ClientCommand) -> ExitCode {
     let result = match command {
         ClientCommand::Topic(args) => topic::run(&rt, args).await,
@@ -67,6 +68,8 @@ pub async fn run_client(rt: Rt, command: ClientCommand) -> ExitCode {
         ClientCommand::Config(args) => config_keys::run(&rt, args).await,
         ClientCommand::Log(args) => dump::run(&rt, args).await,
         ClientCommand::Bench(args) => bench::run(&rt, args).await,
+        ClientCommand::Completions(args) => manual::completions(&rt, args).await,
+        ClientCommand::Man(args) => manual::man(&rt, args).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

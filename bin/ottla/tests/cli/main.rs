@@ -4,4 +4,5 @@ mod changes;
 mod consume;
 mod describe;
 mod dump;
+mod manual;
 mod support;
