@@ -1,4 +1,4 @@
-// Package clients shows what an application in Go expects of a broker, with franz-go.
+// Package clients shows what an application in Go expects of a broker, with franz-go and sarama.
 //
 //   - Nothing sleeps: a client's own poll waits for what is awaited, for at most `patience`.
 //   - Every topic and group has a name of its own, so that tests run beside each other against one broker.

@@ -1,4 +1,4 @@
-//! The suite of Go: franz-go, and the programs in `examples/go`.
+//! The suite of Go: franz-go, sarama, and the programs in `examples/go`.
 
 use std::process::Command;
 
