@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod configs;
 mod connections;
 mod generated_load;
 mod groups;
