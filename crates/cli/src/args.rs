@@ -254,7 +254,7 @@ pub struct ConsumeArgs {
     #[arg(long, short = 'p', value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     pub(crate) partition: Vec<i32>,
     /// Stop after so many records
-    #[arg(long, short = 'n', value_name = "COUNT")]
+    #[arg(long, short = 'n', value_name = "COUNT", value_parser = count)]
     pub(crate) count: Option<u64>,
     /// Stop at what is the end now, as FROM:end does
     #[arg(long)]
@@ -281,6 +281,11 @@ pub struct ClusterArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
     /// Show the cluster's nodes, their folders and what they hold; -o wide also what they offer
+    #[command(after_help = "\
+JSON, one object
+  cluster_id, controller, nodes [{node, address, rack, controller, partitions, size}],
+  folders [{node, folder, partitions, size, free, capacity, health}],
+  features [{feature, supported_min, supported_max, finalized}], apis [{api, key, min, max}]; sizes are bytes")]
     Describe,
 }
 
@@ -419,7 +424,7 @@ pub struct BenchConsumeArgs {
     #[arg(value_parser = topic_name)]
     pub(crate) topic: TopicName,
     /// Stop after so many records, about
-    #[arg(long, short = 'n', value_name = "COUNT")]
+    #[arg(long, short = 'n', value_name = "COUNT", value_parser = count)]
     pub(crate) records: Option<u64>,
     /// Consumers that share the partitions, each with connections of its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
@@ -466,6 +471,10 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         Some(_) | None => Err("KEY=VALUE expected".to_owned()),
     }
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "a number of records expected".to_owned())
 }
 
 fn address(text: &str) -> Result<String, String> {

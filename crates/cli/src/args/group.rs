@@ -20,7 +20,11 @@ pub struct GroupArgs {
 pub(crate) enum GroupCommand {
     /// List groups
     List,
-    /// Show how far a group came, how far behind it is, and who is in it
+    /// Show how far a group came, how far behind it is, and who is in it; -o wide also where members are
+    #[command(after_help = "\
+JSON, an object for each group
+  group, state, protocol, assignor, lag, members [{member, client_id, host, partitions, instance_id, assigned}],
+  partitions [{topic, partition, committed, end, lag, member, client_id, host, instance_id}]; what is not known is null")]
     Describe {
         /// Names
         #[arg(value_name = "GROUP", required = true)]
@@ -48,7 +52,7 @@ An offset beyond what a partition has becomes its nearest end.")]
         )]
         to: Option<Goal>,
         /// So many records on from where it is, or back
-        #[arg(long, value_name = "N", allow_hyphen_values = true, conflicts_with = "to")]
+        #[arg(long, value_name = "N", allow_hyphen_values = true, conflicts_with = "to", value_parser = shift)]
         shift_by: Option<i64>,
         /// Only in this topic, which the group need not have read yet, or some partitions of it; may be given several times
         #[arg(long, short = 't', value_name = "TOPIC[:N,N…]", value_parser = crate::group::parse_scope)]
@@ -64,4 +68,8 @@ An offset beyond what a partition has becomes its nearest end.")]
         #[command(flatten)]
         dry: DryRunArgs,
     },
+}
+
+fn shift(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "a number of records expected, such as 100 or -100".to_owned())
 }

@@ -45,7 +45,11 @@ pub(crate) enum TopicCommand {
         #[arg(long)]
         internal: bool,
     },
-    /// Show partitions, offsets and settings of topics
+    /// Show partitions, offsets and settings of topics; -o wide also sizes, epochs and every setting
+    #[command(after_help = "\
+JSON, an object for each topic
+  topic, id, internal, partitions [{partition, leader, replicas, isr, start, end, records, size, leader_epoch, offline}],
+  configs [{name, value, source, read_only}]; what is not known is null")]
     Describe {
         /// Names
         #[arg(value_name = "NAME", required = true, value_parser = topic_name)]
