@@ -4,6 +4,7 @@
 
 mod configs;
 mod connections;
+mod frozen;
 mod generated_load;
 mod groups;
 mod hostile;
