@@ -66,8 +66,8 @@ impl Histogram {
         Duration::from_nanos(u64::try_from(mean).unwrap_or(u64::MAX))
     }
 
-    /// The time that `per_mille_and_more` of 1,000,000 do not exceed: 500,000 is the median, 999,000 the 99.9th percentile.
-    /// Zero when there is none.
+    /// The time that so many of a million do not exceed: 500,000 is the median, 999,000 the 99.9th percentile. Zero when
+    /// there is none.
     pub fn quantile(&self, of_a_million: u64) -> Duration {
         let rank = (u128::from(self.count) * u128::from(of_a_million)).div_ceil(1_000_000).max(1);
         let mut seen = 0;

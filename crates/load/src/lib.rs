@@ -17,7 +17,7 @@ mod stock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use client::{Client, Error, NewTopic, Topic};
+use client::{Client, Error, NewTopic, OffsetQuery, Topic, TopicPartition};
 use model::TopicName;
 
 pub use consume::{ConsumeLoad, consume};
@@ -120,7 +120,7 @@ const LEADERS_WAIT: Duration = Duration::from_secs(30);
 /// How often that is looked at.
 const LEADERS_LOOK: Duration = Duration::from_millis(20);
 
-/// Creates `topic` if it is not there, and waits until each of its partitions has a leader.
+/// Creates `topic` if it is not there, and waits until each of its partitions has a leader that serves it.
 ///
 /// # Errors
 /// It cannot be created, or is there with another number of partitions.
@@ -152,6 +152,9 @@ pub async fn create_topic(
         let led = |topic: Topic| topic.partitions.values().filter(|one| one.leader.is_some()).count();
         let led = find(client, topic).await?.map_or(0, led);
         if led == wanted {
+            // Kafka names a leader before that leader knows of it.
+            let places = (0..partitions).map(|index| TopicPartition::new(topic.clone(), index));
+            client.list_offsets(&places.map(|place| (place, OffsetQuery::Latest)).collect()).await?;
             return Ok(());
         }
         if deadline < rt.now() {
