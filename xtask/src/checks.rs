@@ -41,9 +41,11 @@ pub fn clippy(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::of(&ended, |_| Some(Tally::ONE)))
 }
 
-/// The release build of the product, which the client suites run.
-pub fn build(workspace: &Workspace) -> Result<Outcome> {
-    let ended = cargo(workspace, "build", &["build", "--release", "--package", "ottla", "--quiet"])?;
+/// The release build of some packages, such as the product, which the client suites run.
+pub fn build(workspace: &Workspace, packages: &[&str]) -> Result<Outcome> {
+    let mut arguments = vec!["build", "--release", "--quiet"];
+    arguments.extend(packages.iter().flat_map(|package| ["--package", package]));
+    let ended = cargo(workspace, "build", &arguments)?;
     Ok(Outcome::of(&ended, |_| Some(Tally::ONE)))
 }
 

@@ -36,14 +36,15 @@ usage: cargo xtask COMMAND
   tidy              the house rules that a machine can check
   soak              simulations, crash tests and client suites, longer (OTTLA_SIM_SEEDS=500 seeds,
                     OTTLA_KILLS=50 kills a round, OTTLA_ROUNDS=3 rounds)
-  bench             Ottla and Apache Kafka in turn under Kafka's load tools (OTTLA_BENCH_RECORDS=1000000, OTTLA_BENCH_BYTES=1000)
+  bench             Ottla and Apache Kafka in turn under the same load (bench/README.md)
+    --check         compare the medians of several runs with bench/targets.txt
+    --only WORD     only the scenarios whose names begin with WORD
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match run(&arguments) {
-        Ok(report) if report.good() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("xtask: {error:#}");
             ExitCode::from(2)
@@ -51,19 +52,19 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &[String]) -> Result<Report> {
+fn run(arguments: &[String]) -> Result<ExitCode> {
     let Some((command, rest)) = arguments.split_first() else { bail!("which command?\n\n{USAGE}") };
     let workspace = Workspace::find()?;
     let report = Report::new(&workspace, command == "bench")?;
     match command.as_str() {
         "test" => test(&workspace, &report, rest)?,
         "tidy" => report.step("tidy", || tidy::step(&workspace)),
-        "bench" => bench::run(&workspace, &report)?,
+        "bench" => return bench::run(&workspace, &report, rest),
         "soak" => soak::run(&workspace, &report),
         _ => bail!("there is no command {command}\n\n{USAGE}"),
     }
     report.summary();
-    Ok(report)
+    Ok(if report.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 const STEPS: [&str; 10] =
@@ -104,7 +105,7 @@ fn test(workspace: &Workspace, report: &Report, arguments: &[String]) -> Result<
     let suites = ["node", "python", "go", "java", "corners"];
     let clients: Vec<&str> = suites.into_iter().filter(|step| wants(step)).collect();
     if (wants("build") || !clients.is_empty()) && !reference {
-        report.step("build", || checks::build(workspace));
+        report.step("build", || checks::build(workspace, &["ottla"]));
     }
     let broker = if reference { Broker::Reference } else { Broker::Ottla };
     suite::run_all(workspace, report, broker, &clients, only);

@@ -14,7 +14,7 @@ pub fn run(workspace: &Workspace, report: &Report) {
     let (kills, rounds) = (number("OTTLA_KILLS", 50), number("OTTLA_ROUNDS", 3));
     let seeds = number("OTTLA_SIM_SEEDS", 500);
     report.step("simulations", || checks::simulations(workspace, seeds));
-    report.step("build", || checks::build(workspace));
+    report.step("build", || checks::build(workspace, &["ottla"]));
     suite::java::fetch(workspace, report);
     for round in 1..=rounds {
         report.line(&format!("round {round} of {rounds}"));

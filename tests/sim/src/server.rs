@@ -50,11 +50,6 @@ impl<'a> Server<'a> {
         Server { sim, settings, address }
     }
 
-    /// What it is started with.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-mod configs;
 mod connections;
-mod frozen;
 mod generated_load;
 mod groups;
 mod hostile;

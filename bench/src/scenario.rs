@@ -1,0 +1,342 @@
+//! What is measured: each scenario starts one system on an empty folder, loads it, and says what it saw.
+
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::broker::{Broker, System, connect};
+use crate::figure::{Figure, Run, less, more};
+use crate::load::{self, Loaded, Produce};
+use crate::perf_tools;
+use crate::setting::Setting;
+
+/// One thing to measure.
+pub struct Scenario {
+    /// Its name.
+    pub name: &'static str,
+    /// What belongs beside its figures: the load.
+    pub words: fn(&Setting) -> String,
+    /// On which systems it is run for a reader.
+    pub systems: &'static [System],
+    /// On which it is run for a target, which may need a system to compare with.
+    pub check_systems: &'static [System],
+    /// Measures one system.
+    pub measure: fn(&Setting, System) -> Result<Vec<Figure>>,
+    /// Figures of Ottla that come from several systems.
+    pub compare: fn(&Run) -> Vec<Figure>,
+}
+
+const OTTLA: &[System] = &[System::Ottla];
+
+/// What most scenarios share.
+const PLAIN: Scenario = Scenario {
+    name: "",
+    words: |_| String::new(),
+    systems: &System::ALL,
+    check_systems: OTTLA,
+    measure: |_, _| Ok(Vec::new()),
+    compare: |_| Vec::new(),
+};
+
+/// Every scenario, in the order they are run.
+pub const ALL: [Scenario; 10] = [
+    Scenario { name: "start", words: |_| "an empty folder, no load".to_owned(), measure: start, ..PLAIN },
+    Scenario {
+        name: "connections",
+        words: |_| format!("{CONNECTIONS} connections, each asked ApiVersions once, then idle"),
+        systems: &[System::Ottla, System::Kafka],
+        measure: connections,
+        ..PLAIN
+    },
+    Scenario {
+        name: "idle-partitions",
+        words: |_| format!("{IDLE_PARTITIONS} partitions without records"),
+        systems: &[System::Ottla, System::Kafka],
+        measure: idle_partitions,
+        ..PLAIN
+    },
+    Scenario {
+        name: "stream",
+        words: |setting| format!("{}, then read by one consumer", STREAM.of(setting).words()),
+        measure: |setting, system| stream(setting, system, STREAM.of(setting)),
+        ..PLAIN
+    },
+    Scenario {
+        name: "small",
+        words: |setting| format!("{}, then read by one consumer", SMALL.of(setting).words()),
+        measure: |setting, system| stream(setting, system, SMALL.of(setting)),
+        ..PLAIN
+    },
+    Scenario {
+        name: "partitions",
+        words: |setting| PARTITIONS.of(setting).words().replace("1 partitions", "1, 6 and 100 partitions"),
+        check_systems: &[System::Ottla, System::Kafka],
+        measure: partitions,
+        compare: partitions_compared,
+        ..PLAIN
+    },
+    Scenario {
+        name: "latency",
+        words: |setting| {
+            format!(
+                "{} records of 100 B, one at a time, acks=all, seen by a consumer",
+                latency_records(setting)
+            )
+        },
+        measure: latency,
+        ..PLAIN
+    },
+    Scenario {
+        name: "restart",
+        words: |setting| format!("a folder of {}, until a record is read", RESTART.of(setting).words()),
+        measure: restart,
+        ..PLAIN
+    },
+    Scenario {
+        name: "perf-tools",
+        words: |setting| {
+            let gigabytes = PERF_TOOLS.of(setting).gigabytes();
+            format!(
+                "Kafka's perf tools: {gigabytes:.2} GB in records of 1,000 B, batches of 64 KiB, linger 5 ms, 6 partitions, acks=all"
+            )
+        },
+        check_systems: &[],
+        measure: perf_tools,
+        ..PLAIN
+    },
+    Scenario {
+        name: "instructions",
+        words: |_| {
+            format!(
+                "{COUNTED} records a step, batches of 64 KiB, 1 partition, counted by callgrind, user mode only"
+            )
+        },
+        systems: OTTLA,
+        check_systems: &[],
+        measure: instructions,
+        ..PLAIN
+    },
+];
+
+const CONNECTIONS: usize = 5_000;
+const IDLE_PARTITIONS: u32 = 1_000;
+/// Records of each step that is counted: few, since counting is slow.
+const COUNTED: u64 = 20_000;
+/// What runs in a broker that was started has come to rest by then.
+const SETTLE: Duration = Duration::from_secs(1);
+const TOPIC: &str = "bench";
+
+/// A load as a share of the largest.
+struct Share {
+    of_largest: f64,
+    gigabytes_max: f64,
+    record_bytes: u32,
+    partitions: u32,
+}
+
+const STREAM: Share = Share { of_largest: 1.0, gigabytes_max: f64::MAX, record_bytes: 1_000, partitions: 6 };
+const SMALL: Share = Share { of_largest: 0.2, gigabytes_max: f64::MAX, record_bytes: 100, partitions: 6 };
+const PARTITIONS: Share =
+    Share { of_largest: 0.2, gigabytes_max: f64::MAX, record_bytes: 1_000, partitions: 1 };
+/// The target is about a folder of this size.
+const RESTART: Share = Share { of_largest: 1.0, gigabytes_max: 1.0, record_bytes: 1_000, partitions: 6 };
+const PERF_TOOLS: Share =
+    Share { of_largest: 0.2, gigabytes_max: f64::MAX, record_bytes: 1_000, partitions: 6 };
+
+impl Share {
+    fn of(&self, setting: &Setting) -> Produce {
+        let gigabytes = (setting.gigabytes * self.of_largest).min(self.gigabytes_max);
+        // Far below 2^52 records: nothing worth mentioning is rounded.
+        let records = (gigabytes * 1e9 / f64::from(self.record_bytes)).max(1_000.0) as u64;
+        Produce { partitions: self.partitions, record_bytes: self.record_bytes, records }
+    }
+}
+
+fn start(setting: &Setting, system: System) -> Result<Vec<Figure>> {
+    let broker = system.start_fresh(setting)?;
+    let cpu = broker.cpu_seconds()?;
+    thread::sleep(SETTLE);
+    let mut figures = Vec::new();
+    if let Some(ready) = broker.ready() {
+        figures.push(less("ready", millis(ready), "ms"));
+    }
+    figures.push(less("first_answer", millis(broker.answered()), "ms"));
+    figures.push(less("cpu", cpu, "CPU-s"));
+    figures.push(less("rss", broker.rss_bytes()? / 1e6, "MB"));
+    broker.stop()?;
+    Ok(figures)
+}
+
+fn connections(setting: &Setting, system: System) -> Result<Vec<Figure>> {
+    let broker = system.start_fresh(setting)?;
+    thread::sleep(SETTLE);
+    let (before, since) = (broker.rss_bytes()?, broker.age());
+    let mut open = Vec::with_capacity(CONNECTIONS);
+    for number in 0..CONNECTIONS {
+        open.push(connect(broker.bootstrap()).with_context(|| format!("opening connection {number}"))?);
+    }
+    let took = broker.age() - since;
+    thread::sleep(SETTLE);
+    let each = (broker.rss_bytes()? - before) / CONNECTIONS as f64;
+    drop(open);
+    broker.stop()?;
+    Ok(vec![less("rss_each", each / 1024.0, "KiB"), less("opened", took.as_secs_f64(), "s")])
+}
+
+fn idle_partitions(setting: &Setting, system: System) -> Result<Vec<Figure>> {
+    let broker = system.start_fresh(setting)?;
+    thread::sleep(SETTLE);
+    let (before, since) = (broker.rss_bytes()?, broker.age());
+    load::create_topic(setting, &broker, TOPIC, IDLE_PARTITIONS)?;
+    let took = broker.age() - since;
+    thread::sleep(SETTLE);
+    let each = (broker.rss_bytes()? - before) / f64::from(IDLE_PARTITIONS);
+    broker.stop()?;
+    Ok(vec![less("rss_each", each / 1024.0, "KiB"), less("created", took.as_secs_f64(), "s")])
+}
+
+fn stream(setting: &Setting, system: System, produce: Produce) -> Result<Vec<Figure>> {
+    let broker = system.start_fresh(setting)?;
+    let gigabytes = produce.gigabytes();
+    let written = produce.run(setting, &broker, TOPIC)?;
+    let read = load::consume(setting, &broker, TOPIC, produce.records)?;
+    let figures = vec![
+        more("produce", megabytes_per_second(&produce, &written), "MB/s"),
+        less("produce_cpu", written.cpu_seconds / gigabytes, "CPU-s/GB"),
+        less("produce_cpu_each", written.cpu_seconds * 1e6 / written.records as f64, "CPU-µs/record"),
+        less("produce_p50", written.number("p50_us")? / 1e3, "ms"),
+        less("produce_p99", written.number("p99_us")? / 1e3, "ms"),
+        more("consume", megabytes_per_second(&produce, &read), "MB/s"),
+        less("consume_cpu", read.cpu_seconds / gigabytes, "CPU-s/GB"),
+        less("cpu", (written.cpu_seconds + read.cpu_seconds) / gigabytes, "CPU-s/GB"),
+        less("rss_most", broker.rss_most_bytes()? / 1e6, "MB"),
+        less("rss_after", broker.rss_bytes()? / 1e6, "MB"),
+    ];
+    broker.stop()?;
+    Ok(figures)
+}
+
+fn partitions(setting: &Setting, system: System) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for partitions in [1, 6, 100] {
+        let broker = system.start_fresh(setting)?;
+        let produce = Produce { partitions, ..PARTITIONS.of(setting) };
+        let written = produce.run(setting, &broker, TOPIC)?;
+        broker.stop()?;
+        figures.push(more(format!("{partitions}"), megabytes_per_second(&produce, &written), "MB/s"));
+        figures.push(less(
+            format!("{partitions}_cpu"),
+            written.cpu_seconds / produce.gigabytes(),
+            "CPU-s/GB",
+        ));
+    }
+    Ok(figures)
+}
+
+fn partitions_compared(run: &Run) -> Vec<Figure> {
+    let [one, hundred] = ["1", "100"].map(|name| run.value(System::Ottla, name));
+    let kafka = run.value(System::Kafka, "100");
+    let times = |name: &str, of: Option<f64>| Some(more(name, hundred? / of?, "times"));
+    [times("100_of_best_1", one), times("100_of_unsynced_kafka", kafka)].into_iter().flatten().collect()
+}
+
+fn latency_records(setting: &Setting) -> u64 {
+    // Ten thousand at full size; far fewer have no 99.9th percentile.
+    (setting.gigabytes * 1e3).clamp(1_000.0, 10_000.0) as u64
+}
+
+fn latency(setting: &Setting, system: System) -> Result<Vec<Figure>> {
+    let broker = system.start_fresh(setting)?;
+    let told = load::latency(setting, &broker, TOPIC, latency_records(setting))?;
+    broker.stop()?;
+    let names = ["ack_p50", "ack_p99", "e2e_p50", "e2e_p99", "e2e_p999", "e2e_max"];
+    names.into_iter().map(|name| Ok(less(name, told.number(&format!("{name}_us"))? / 1e3, "ms"))).collect()
+}
+
+fn restart(setting: &Setting, system: System) -> Result<Vec<Figure>> {
+    let broker = system.start_fresh(setting)?;
+    let produce = RESTART.of(setting);
+    produce.run(setting, &broker, TOPIC)?;
+    broker.kill()?;
+    let (broker, after_kill) = serving(setting, system)?;
+    load::consume(setting, &broker, TOPIC, produce.records).context("after kill -9")?;
+    broker.stop()?;
+    let (broker, after_stop) = serving(setting, system)?;
+    load::consume(setting, &broker, TOPIC, produce.records).context("after a clean stop")?;
+    broker.stop()?;
+    Ok(vec![
+        less("after_kill", after_kill.as_secs_f64(), "s"),
+        less("after_stop", after_stop.as_secs_f64(), "s"),
+    ])
+}
+
+/// Starts on what is there; the time is from the start of the process to the first record read.
+fn serving(setting: &Setting, system: System) -> Result<(Broker, Duration)> {
+    let broker = system.start(setting)?;
+    load::consume_first(setting, &broker, TOPIC)?;
+    let took = broker.age();
+    Ok((broker, took))
+}
+
+fn perf_tools(setting: &Setting, system: System) -> Result<Vec<Figure>> {
+    let broker = system.start_fresh(setting)?;
+    let Produce { records, partitions, .. } = PERF_TOOLS.of(setting);
+    let gigabytes = PERF_TOOLS.of(setting).gigabytes();
+    load::create_topic(setting, &broker, TOPIC, partitions)?;
+    let start = broker.cpu_seconds()?;
+    let written = perf_tools::produce(setting, &broker, TOPIC, records)?;
+    let between = broker.cpu_seconds()?;
+    let read = perf_tools::consume(setting, &broker, TOPIC, records)?;
+    let end = broker.cpu_seconds()?;
+    broker.stop()?;
+    Ok(vec![
+        more("produce", written.mib_per_second, "MiB/s"),
+        less("produce_mean", written.latency_ms.unwrap_or_default(), "ms"),
+        less("produce_cpu", (between - start) / gigabytes, "CPU-s/GB"),
+        more("consume", read.mib_per_second, "MiB/s"),
+        less("consume_cpu", (end - between) / gigabytes, "CPU-s/GB"),
+    ])
+}
+
+/// Counts three runs, each doing what the one before did and one thing more: what they differ by is that thing's.
+fn instructions(setting: &Setting, _: System) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for record_bytes in [100, 1_000] {
+        let produce = |records| Produce { partitions: 1, record_bytes, records };
+        let few = counted(setting, |broker| produce(1).run(setting, broker, TOPIC).map(drop))?;
+        let written = counted(setting, |broker| produce(1 + COUNTED).run(setting, broker, TOPIC).map(drop))?;
+        let read = counted(setting, |broker| {
+            produce(1 + COUNTED).run(setting, broker, TOPIC)?;
+            load::consume(setting, broker, TOPIC, 1 + COUNTED).map(drop)
+        })?;
+        let each = |with: f64, without: f64| (with - without) / COUNTED as f64;
+        figures.push(less(format!("produce_{record_bytes}"), each(written, few), "instructions/record"));
+        figures.push(less(format!("consume_{record_bytes}"), each(read, written), "instructions/record"));
+    }
+    Ok(figures)
+}
+
+fn counted(setting: &Setting, run: impl FnOnce(&Broker) -> Result<()>) -> Result<f64> {
+    let counts = setting.log("callgrind");
+    let broker = System::start_ottla_counted(setting, &counts)?;
+    run(&broker)?;
+    broker.stop()?;
+    read_counts(&counts)
+}
+
+/// The sum in a file of callgrind's.
+fn read_counts(path: &Path) -> Result<f64> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("totals:"));
+    line.and_then(|sum| sum.trim().parse().ok()).with_context(|| format!("no totals in {}", path.display()))
+}
+
+fn megabytes_per_second(produce: &Produce, loaded: &Loaded) -> f64 {
+    produce.gigabytes() * 1e3 / loaded.seconds.max(1e-9)
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

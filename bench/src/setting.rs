@@ -1,0 +1,132 @@
+//! What the harness is told from outside: programs, folders and sizes, all by environment variables.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Everything a scenario needs to know.
+pub struct Setting {
+    /// The product, both as a broker and as the load generator.
+    pub ottla: PathBuf,
+    /// Apache Kafka, if its jars and a Java runtime are here.
+    pub kafka: Option<Kafka>,
+    /// Where brokers keep their data; emptied for each of them.
+    pub data: PathBuf,
+    /// Where logs and results go.
+    pub results: PathBuf,
+    /// The file system of `data`.
+    pub file_system: String,
+    /// Bytes of values of the largest load, in units of 10^9; the others follow it.
+    pub gigabytes: f64,
+    /// Runs whose median counts.
+    pub runs: usize,
+    /// By how much the floor may move during a run, percent.
+    pub floor_percent: f64,
+    /// Broker and load each keep to a processor of their own.
+    pub pins: bool,
+}
+
+/// Where Apache Kafka is.
+pub struct Kafka {
+    /// The folder of its jars.
+    pub jars: PathBuf,
+    /// The logging configuration that keeps it quiet.
+    pub log4j: PathBuf,
+}
+
+impl Setting {
+    /// Reads the variables that README.md lists.
+    pub fn from_environment() -> Result<Setting> {
+        let path = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let number = |name: &str, default: f64| match std::env::var(name) {
+            Ok(text) => text.parse::<f64>().with_context(|| format!("{name}={text} is no number")),
+            Err(_) => Ok(default),
+        };
+        let folder =
+            path("OTTLA_BENCH_FOLDER").context("OTTLA_BENCH_FOLDER: run me with `cargo xtask bench`")?;
+        let (data, results) = (folder.join("data"), folder.join("results"));
+        for folder in [&data, &results] {
+            fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+        }
+        raise_open_files_limit();
+        Ok(Setting {
+            ottla: path("OTTLA_BIN").context("OTTLA_BIN: run me with `cargo xtask bench`")?,
+            kafka: path("OTTLA_KAFKA_LIBS")
+                .zip(path("OTTLA_KAFKA_LOG4J"))
+                .map(|(jars, log4j)| Kafka { jars, log4j }),
+            file_system: file_system(&data)?,
+            data,
+            results,
+            gigabytes: number("OTTLA_BENCH_GB", 10.0)?,
+            runs: number("OTTLA_BENCH_RUNS", 5.0)?.max(1.0) as usize,
+            floor_percent: number("OTTLA_BENCH_FLOOR_PERCENT", 25.0)?,
+            pins: std::env::var_os("OTTLA_BENCH_PIN").is_some(),
+        })
+    }
+
+    /// A command for the broker, on the first processor if pinned.
+    pub fn broker(&self, program: &Path) -> Command {
+        self.pinned(program, "0")
+    }
+
+    /// A command for the load, on the second processor if pinned.
+    pub fn load(&self, program: &Path) -> Command {
+        self.pinned(program, "1")
+    }
+
+    fn pinned(&self, program: &Path, processor: &str) -> Command {
+        let mut command = Command::new(if self.pins { "taskset".as_ref() } else { program });
+        if self.pins {
+            command.args(["-c", processor]).arg(program);
+        }
+        // Ours are no configuration of a broker's, and a broker says so.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTTLA_"))
+        {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// The words that belong beside every figure of this machine.
+    pub fn words(&self) -> String {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let pinned = if self.pins { ", broker and load pinned" } else { "" };
+        format!("{}, page cache not limited, {processors} processors{pinned}", self.file_system)
+    }
+
+    /// A log file.
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.results.join(format!("{name}.log"))
+    }
+
+    /// Empties the data folder.
+    pub fn fresh(&self) -> Result<()> {
+        fs::remove_dir_all(&self.data).with_context(|| format!("emptying {}", self.data.display()))?;
+        fs::create_dir_all(&self.data).with_context(|| format!("creating {}", self.data.display()))
+    }
+}
+
+/// Thousands of idle connections take as many descriptors, here and in the brokers, which inherit the limit.
+fn raise_open_files_limit() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // A system that refuses leaves the old limit, and the scenario that needs more says so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+/// The type of the file system that holds `path`, from the longest mount point above it.
+fn file_system(path: &Path) -> Result<String> {
+    let path = path.canonicalize()?;
+    let mounts = fs::read_to_string("/proc/mounts").context("reading the mounts")?;
+    let best = mounts
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            Some((words.next()?, words.next()?))
+        })
+        .filter(|(point, _)| path.starts_with(point))
+        .max_by_key(|(point, _)| point.len());
+    Ok(best.map_or("unknown", |(_, kind)| kind).to_owned())
+}
