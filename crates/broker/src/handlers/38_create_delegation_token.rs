@@ -14,8 +14,12 @@ pub async fn handle(
     request: CreateDelegationTokenRequest<'_>,
     version: i16,
 ) -> CreateDelegationTokenResponse<'static> {
-    let owner_type = request.owner_principal_type.as_deref().unwrap_or("User").to_owned();
-    let owner_name = request.owner_principal_name.as_deref().unwrap_or("ANONYMOUS").to_owned();
+    let or = |name: Option<&str>, otherwise: &str| match name {
+        None | Some("") => otherwise.to_owned(),
+        Some(name) => name.to_owned(),
+    };
+    let owner_type = or(request.owner_principal_type.as_deref(), "User");
+    let owner_name = or(request.owner_principal_name.as_deref(), "ANONYMOUS");
     let (requester_type, requester_name) =
         if version < REQUESTER_SINCE { ("", "") } else { ("User", "ANONYMOUS") };
     CreateDelegationTokenResponse {
