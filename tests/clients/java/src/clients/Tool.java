@@ -9,7 +9,7 @@ import java.util.concurrent.TimeUnit;
 
 /** Kafka's command line tools, each in a process of its own as a user runs it. */
 record Tool(int exit, String out, String err) {
-    private static final long PATIENCE_SECONDS = 90;
+    static final long PATIENCE_SECONDS = 90;
 
     static final String TOPICS = "org.apache.kafka.tools.TopicCommand";
     static final String CONFIGS = "kafka.admin.ConfigCommand";
@@ -23,6 +23,20 @@ record Tool(int exit, String out, String err) {
     static final String CLUSTER = "org.apache.kafka.tools.ClusterTool";
     static final String API_VERSIONS = "org.apache.kafka.tools.BrokerApiVersionsCommand";
     static final String DUMP_LOG = "org.apache.kafka.tools.DumpLogSegments";
+    static final String ACLS = "org.apache.kafka.tools.AclCommand";
+    static final String CLIENT_METRICS = "org.apache.kafka.tools.ClientMetricsCommand";
+    static final String DELEGATION_TOKENS = "org.apache.kafka.tools.DelegationTokenCommand";
+    static final String E2E_LATENCY = "org.apache.kafka.tools.EndToEndLatency";
+    static final String ELECTION = "org.apache.kafka.tools.LeaderElectionCommand";
+    static final String FEATURES = "org.apache.kafka.tools.FeatureCommand";
+    static final String ALL_GROUPS = "org.apache.kafka.tools.GroupsCommand";
+    static final String LOG_DIRS = "org.apache.kafka.tools.LogDirsCommand";
+    static final String QUORUM = "org.apache.kafka.tools.MetadataQuorumCommand";
+    static final String REASSIGN = "org.apache.kafka.tools.reassign.ReassignPartitionsCommand";
+    static final String REPLICAS = "org.apache.kafka.tools.ReplicaVerificationTool";
+    static final String SHARE_GROUPS = "org.apache.kafka.tools.consumer.group.ShareGroupCommand";
+    static final String STREAMS_GROUPS = "org.apache.kafka.tools.streams.StreamsGroupCommand";
+    static final String TRANSACTIONS = "org.apache.kafka.tools.TransactionsCommand";
     static final String VERIFIABLE_PRODUCER = "org.apache.kafka.tools.VerifiableProducer";
     static final String VERIFIABLE_CONSUMER = "org.apache.kafka.tools.VerifiableConsumer";
 
@@ -52,9 +66,13 @@ record Tool(int exit, String out, String err) {
 
     /** Runs a tool that must succeed, and returns its standard output. */
     static String ok(String main, String... args) throws Exception {
-        Tool done = run("", main, args);
-        Check.that(done.exit == 0, main + " " + List.of(args) + " exits with 0, not " + done.exit + ":\n" + done.out + done.err);
-        return done.out;
+        return run("", main, args).succeeded(main, args);
+    }
+
+    /** Its standard output, if it ended well. */
+    String succeeded(String main, String... args) {
+        Check.that(exit == 0, main + " " + List.of(args) + " exits with 0, not " + exit + ":\n" + out + err);
+        return out;
     }
 
     private static String text(java.io.InputStream stream) {
