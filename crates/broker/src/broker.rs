@@ -116,13 +116,7 @@ impl Broker {
             Quorum::open(rt, options).await.map_err(StartError::OpenQuorum)?;
         let (applied_sender, applied) = watch::channel(meta::Index(0));
         let broker_epoch = register(rt, &quorum, &config, &storage, &addresses).await?;
-        let opener = Arc::new(Opener::new(
-            rt,
-            config.node_id,
-            Arc::clone(&storage),
-            &commit,
-            config.producer_id_expiration_ms,
-        ));
+        let opener = Arc::new(Opener::new(rt, config.node_id, Arc::clone(&storage), &commit));
         let node = Arc::new(Node {
             rt: rt.clone(),
             cluster_id: storage.meta().cluster_id,

@@ -3,19 +3,22 @@
 //! Each text here is what `--help` prints, so it speaks to users.
 
 mod bench;
+mod group;
+mod topic;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::TopicName;
 
-use crate::group::{Goal, Scope};
 use crate::output::OutputFormat;
 use crate::record_format::RecordFormat;
-use crate::span::{Begin, Span};
+use crate::span::Span;
 
 pub use bench::BenchArgs;
 pub(crate) use bench::{BenchCommand, BenchConsumeArgs, BenchLatencyArgs, BenchProduceArgs};
+pub(crate) use group::{GroupArgs, GroupCommand};
+pub(crate) use topic::{TopicArgs, TopicCommand};
 
 /// An event-streaming platform that speaks Kafka.
 #[derive(Debug, Parser)]
@@ -149,103 +152,6 @@ pub struct OutputArgs {
     pub(crate) output: Option<OutputFormat>,
 }
 
-/// Topics.
-#[derive(Debug, Args)]
-pub struct TopicArgs {
-    #[command(flatten)]
-    pub(crate) connect: ConnectArgs,
-    #[command(flatten)]
-    pub(crate) output: OutputArgs,
-    #[command(subcommand)]
-    pub(crate) command: TopicCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum TopicCommand {
-    /// Create topics
-    Create {
-        /// Names
-        #[arg(value_name = "NAME", required = true, value_parser = topic_name)]
-        names: Vec<TopicName>,
-        /// Partitions of each [default: what the cluster is configured for]
-        #[arg(long, short = 'p', value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
-        partitions: Option<i32>,
-        /// Copies of each partition [default: what the cluster is configured for]
-        #[arg(long, short = 'r', value_name = "N", value_parser = clap::value_parser!(i16).range(1..))]
-        replication_factor: Option<i16>,
-        /// A setting of the topic, such as retention.ms=3600000
-        #[arg(long, short = 'c', value_name = "KEY=VALUE", value_parser = key_value)]
-        config: Vec<(String, String)>,
-        /// Be content when the topic is there already
-        #[arg(long)]
-        if_not_exists: bool,
-        #[command(flatten)]
-        dry: DryRunArgs,
-    },
-    /// List topics
-    List {
-        /// Also those the brokers keep their own state in
-        #[arg(long)]
-        internal: bool,
-    },
-    /// Show partitions, offsets and settings of topics
-    Describe {
-        /// Names
-        #[arg(value_name = "NAME", required = true, value_parser = topic_name)]
-        names: Vec<TopicName>,
-    },
-    /// Change settings of a topic, all of them or none
-    Alter {
-        /// Its name
-        #[arg(value_parser = topic_name)]
-        name: TopicName,
-        /// Set settings
-        #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = key_value, required_unless_present = "delete")]
-        set: Vec<(String, String)>,
-        /// Put settings back to their defaults
-        #[arg(long, value_name = "KEY", num_args = 1.., visible_alias = "unset")]
-        delete: Vec<String>,
-        #[command(flatten)]
-        dry: DryRunArgs,
-    },
-    /// Delete topics and everything in them
-    Delete {
-        /// Names
-        #[arg(value_name = "NAME", required = true, value_parser = topic_name)]
-        names: Vec<TopicName>,
-        /// Be content when a topic is not there
-        #[arg(long)]
-        if_exists: bool,
-        #[command(flatten)]
-        dry: DryRunArgs,
-    },
-    /// Delete the oldest records of a topic, for good
-    DeleteRecords {
-        /// Its name
-        #[arg(value_parser = topic_name)]
-        name: TopicName,
-        /// Where it begins then: end for nothing left, an offset, +N, -N to keep the last N, or a time such as @-7d
-        #[arg(long, value_name = "PLACE", allow_hyphen_values = true, value_parser = crate::span::parse_begin)]
-        before: Begin,
-        /// Only in this partition; may be given several times
-        #[arg(long, short = 'p', value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
-        partition: Vec<i32>,
-        #[command(flatten)]
-        dry: DryRunArgs,
-    },
-    /// Give a topic more partitions
-    AddPartitions {
-        /// Its name
-        #[arg(value_parser = topic_name)]
-        name: TopicName,
-        /// How many it shall have in all
-        #[arg(value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
-        count: i32,
-        #[command(flatten)]
-        dry: DryRunArgs,
-    },
-}
-
 /// Whether anything changes.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct DryRunArgs {
@@ -351,7 +257,7 @@ pub struct ConsumeArgs {
     #[arg(long, short = 'p', value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     pub(crate) partition: Vec<i32>,
     /// Stop after so many records
-    #[arg(long, short = 'n', value_name = "COUNT")]
+    #[arg(long, short = 'n', value_name = "COUNT", value_parser = count)]
     pub(crate) count: Option<u64>,
     /// Stop at what is the end now, as FROM:end does
     #[arg(long)]
@@ -362,67 +268,6 @@ pub struct ConsumeArgs {
     /// How records look when there is no --format [default: table on a terminal, json in a pipe]
     #[arg(long, value_name = "FORMAT", conflicts_with = "format")]
     pub(crate) output: Option<OutputFormat>,
-}
-
-/// Groups.
-#[derive(Debug, Args)]
-pub struct GroupArgs {
-    #[command(flatten)]
-    pub(crate) connect: ConnectArgs,
-    #[command(flatten)]
-    pub(crate) output: OutputArgs,
-    #[command(subcommand)]
-    pub(crate) command: GroupCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum GroupCommand {
-    /// List groups
-    List,
-    /// Show how far a group came, how far behind it is, and who is in it
-    Describe {
-        /// Names
-        #[arg(value_name = "GROUP", required = true)]
-        groups: Vec<String>,
-    },
-    /// Set how far a group came; it must have no members
-    #[command(after_help = "\
-PLACES, in the words of kafka-consumer-groups
-  --to start               --to-earliest            --to 1234         --to-offset 1234
-  --to end                 --to-latest              --to current      --to-current
-  --to @2026-01-31T12:00   --to-datetime …          --to @-2h         --by-duration PT2H
-  --to +100, --to -100     after the oldest, before the end
-  --shift-by -100          --shift-by -100
-An offset beyond what a partition has becomes its nearest end.")]
-    Reset {
-        /// Its name
-        group: String,
-        /// start, end, current, an offset, +N, -N, or a time such as @2026-01-31T12:00 or @-2h
-        #[arg(
-            long,
-            value_name = "PLACE",
-            allow_hyphen_values = true,
-            value_parser = crate::group::parse_goal,
-            required_unless_present = "shift_by"
-        )]
-        to: Option<Goal>,
-        /// So many records on from where it is, or back
-        #[arg(long, value_name = "N", allow_hyphen_values = true, conflicts_with = "to")]
-        shift_by: Option<i64>,
-        /// Only in this topic, which the group need not have read yet, or some partitions of it; may be given several times
-        #[arg(long, short = 't', value_name = "TOPIC[:N,N…]", value_parser = crate::group::parse_scope)]
-        topic: Vec<Scope>,
-        #[command(flatten)]
-        dry: DryRunArgs,
-    },
-    /// Delete groups that have no members, and what they remember
-    Delete {
-        /// Names
-        #[arg(value_name = "GROUP", required = true)]
-        groups: Vec<String>,
-        #[command(flatten)]
-        dry: DryRunArgs,
-    },
 }
 
 /// The cluster.
@@ -439,6 +284,11 @@ pub struct ClusterArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
     /// Show the cluster's nodes, their folders and what they hold; -o wide also what they offer
+    #[command(after_help = "\
+JSON, one object
+  cluster_id, controller, nodes [{node, address, rack, controller, partitions, size}],
+  folders [{node, folder, partitions, size, free, capacity, health}],
+  features [{feature, supported_min, supported_max, finalized}], apis [{api, key, min, max}]; sizes are bytes")]
     Describe,
 }
 
@@ -510,6 +360,10 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         Some(_) | None => Err("KEY=VALUE expected".to_owned()),
     }
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "a number of records expected".to_owned())
 }
 
 fn address(text: &str) -> Result<String, String> {

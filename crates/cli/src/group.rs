@@ -18,24 +18,36 @@ pub(crate) use reset::{Goal, Scope, parse_goal, parse_scope};
 pub(crate) async fn run(rt: &Rt, args: GroupArgs) -> Result<(), Failure> {
     let client = crate::connect(rt, &args.connect).await?;
     let mut output = Output::new(args.output.output);
-    match args.command {
-        GroupCommand::List => list(&client, &mut output).await?,
+    let done = carry_out(rt, &client, args.command, &mut output).await;
+    // What was done before something failed is told all the same.
+    output.finish(rt).await?;
+    done
+}
+
+async fn carry_out(
+    rt: &Rt,
+    client: &Client,
+    command: GroupCommand,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    match command {
+        GroupCommand::List => list(client, output).await?,
         GroupCommand::Describe { groups } => {
             for group in groups {
-                describe::run(&client, &group, &mut output).await?;
+                describe::run(client, &group, output).await?;
             }
         }
         GroupCommand::Reset { group, to, shift_by, topic, dry } => {
             let goal = to.unwrap_or(Goal::Shift(shift_by.unwrap_or(0))).at(rt.wall_clock_ms());
-            reset::run(&client, &group, goal, &topic, dry.dry_run, &mut output).await?;
+            reset::run(client, &group, goal, &topic, dry.dry_run, output).await?;
         }
         GroupCommand::Delete { groups, dry } => {
             for group in groups {
-                delete(&client, &group, dry.dry_run, &mut output).await?;
+                delete(client, &group, dry.dry_run, output).await?;
             }
         }
     }
-    output.finish(rt).await
+    Ok(())
 }
 
 fn state(state: &str) -> Cell {

@@ -40,7 +40,7 @@ impl Input {
             let length = file.file_len()?;
             Ok::<_, io::Error>((file, length))
         });
-        let (file, length) = opened.await.map_err(|error| Failure::input(format!("cannot read: {error}")))?;
+        let (file, length) = opened.await.map_err(|error| Failure::input(error.to_string()))?;
         Ok(Input { source: Source::File { file, position: 0 }, length: Some(length) })
     }
 

@@ -9,6 +9,9 @@ use rt::{Instant, Rt};
 
 use crate::number;
 
+/// Characters before the message: the bar, the share and the gaps.
+const BAR_WIDTH: usize = 28;
+
 /// A bar, or a line that changes where nobody knows how much there is.
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -47,13 +50,14 @@ impl Progress {
         }
         let elapsed = rt.now().saturating_since(self.started);
         self.bar.set_position(position);
-        self.bar.set_message(format!(
-            "{} records  {}  {} records/s  {}/s",
-            number::grouped(records),
+        let parts = [
+            format!("{} records", number::grouped(records)),
             number::bytes(bytes),
-            number::grouped(number::rate(records, elapsed)),
-            number::bytes(number::rate(bytes, elapsed)),
-        ));
+            format!("{} records/s", number::grouped(number::rate(records, elapsed))),
+            format!("{}/s", number::bytes(number::rate(bytes, elapsed))),
+        ];
+        let width = console::Term::stderr().size_checked().map_or(80, |(_, width)| usize::from(width));
+        self.bar.set_message(fitting(&parts, width.saturating_sub(BAR_WIDTH)));
     }
 
     /// Writes something else to standard error, above the bar.
@@ -65,5 +69,32 @@ impl Progress {
     pub(crate) fn finish(&self, rt: &Rt) -> Duration {
         self.bar.finish_and_clear();
         rt.now().saturating_since(self.started)
+    }
+}
+
+/// As many parts as fit: half a number would be another number.
+fn fitting(parts: &[String], width: usize) -> String {
+    let mut message = String::new();
+    for part in parts {
+        let gap = if message.is_empty() { "" } else { "  " };
+        if width < message.chars().count() + gap.len() + part.chars().count() {
+            break;
+        }
+        message.push_str(gap);
+        message.push_str(part);
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_number_is_cut() {
+        let parts = ["12 records".to_owned(), "1.5 KiB".to_owned(), "345 records/s".to_owned()];
+        assert_eq!(fitting(&parts, 80), "12 records  1.5 KiB  345 records/s");
+        assert_eq!(fitting(&parts, 33), "12 records  1.5 KiB");
+        assert_eq!(fitting(&parts, 9), "");
     }
 }

@@ -19,37 +19,49 @@ use crate::output::{Output, column, wide};
 pub(crate) async fn run(rt: &Rt, args: TopicArgs) -> Result<(), Failure> {
     let client = crate::connect(rt, &args.connect).await?;
     let mut output = Output::new(args.output.output);
-    match args.command {
+    let done = carry_out(rt, &client, args.command, &mut output).await;
+    // What was done before something failed is told all the same.
+    output.finish(rt).await?;
+    done
+}
+
+async fn carry_out(
+    rt: &Rt,
+    client: &Client,
+    command: TopicCommand,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    match command {
         TopicCommand::Create { names, partitions, replication_factor, config, if_not_exists, dry } => {
             let configs: BTreeMap<String, String> = config.into_iter().collect();
             let topics = names.into_iter().map(|name| {
                 let configs = configs.clone();
                 NewTopic { name, partitions, replication_factor, configs }
             });
-            create(&client, topics.collect(), if_not_exists, dry.dry_run, &mut output).await?;
+            create(client, topics.collect(), if_not_exists, dry.dry_run, output).await?;
         }
-        TopicCommand::List { internal } => list(&client, internal, &mut output).await?,
+        TopicCommand::List { internal } => list(client, internal, output).await?,
         TopicCommand::Describe { names } => {
             for name in names {
-                describe::run(&client, &name, &mut output).await?;
+                describe::run(client, &name, output).await?;
             }
         }
         TopicCommand::Alter { name, set, delete, dry } => {
             let set = set.into_iter().collect();
-            alter::run(&client, &name, set, &delete, dry.dry_run, &mut output).await?;
+            alter::run(client, &name, set, &delete, dry.dry_run, output).await?;
         }
         TopicCommand::Delete { names, if_exists, dry } => {
-            delete(&client, names, if_exists, dry.dry_run, &mut output).await?;
+            delete(client, names, if_exists, dry.dry_run, output).await?;
         }
         TopicCommand::DeleteRecords { name, before, partition, dry } => {
             let before = before.at(rt.wall_clock_ms());
-            records::delete(&client, &name, before, &partition, dry.dry_run, &mut output).await?;
+            records::delete(client, &name, before, &partition, dry.dry_run, output).await?;
         }
         TopicCommand::AddPartitions { name, count, dry } => {
-            add_partitions(&client, &name, count, dry.dry_run, &mut output).await?;
+            add_partitions(client, &name, count, dry.dry_run, output).await?;
         }
     }
-    output.finish(rt).await
+    Ok(())
 }
 
 /// Turns what a call about a topic came back with into the command's result.

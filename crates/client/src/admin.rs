@@ -293,7 +293,10 @@ impl Admin {
             })
         };
         let answer = self.client.ask_any(&request, ANY, check).await?;
-        Ok(answer.results.into_iter().flat_map(|result| result.configs).map(config).collect())
+        let configs = answer.results.into_iter().flat_map(|result| result.configs).map(config);
+        let mut configs: Vec<Config> = configs.collect();
+        configs.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(configs)
     }
 
     /// Sets settings of a topic and puts others back to their defaults; all of it or nothing.
@@ -434,19 +437,22 @@ impl Admin {
         };
         let answer = Coordinator::new(&self.client, group).ask_until(&request, ANY, check).await?;
         let described = one(ApiKey::DescribeGroups, answer.groups)?;
-        let members = described.members.into_iter().map(|member| GroupMember {
-            assigned: assigned(&member.member_assignment),
-            member_id: member.member_id.into_owned(),
-            instance_id: member.group_instance_id.map(std::borrow::Cow::into_owned),
-            client_id: member.client_id.into_owned(),
-            host: member.client_host.into_owned(),
-        });
+        let mut members: Vec<GroupMember> = (described.members.into_iter())
+            .map(|member| GroupMember {
+                assigned: assigned(&member.member_assignment),
+                member_id: member.member_id.into_owned(),
+                instance_id: member.group_instance_id.map(std::borrow::Cow::into_owned),
+                client_id: member.client_id.into_owned(),
+                host: member.client_host.into_owned(),
+            })
+            .collect();
+        members.sort_by(|a, b| a.member_id.cmp(&b.member_id));
         Ok(DescribedGroup {
             group: described.group_id.into_owned(),
             state: described.group_state.into_owned(),
             protocol_type: described.protocol_type.into_owned(),
             assignor: described.protocol_data.into_owned(),
-            members: members.collect(),
+            members,
         })
     }
 

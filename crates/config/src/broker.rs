@@ -62,8 +62,6 @@ pub struct BrokerConfig {
     pub offsets_topic_replication_factor: Option<i16>,
     /// `offsets.topic.segment.bytes`.
     pub offsets_topic_segment_bytes: u64,
-    /// `producer.id.expiration.ms`.
-    pub producer_id_expiration_ms: u64,
     /// `log.retention.check.interval.ms`.
     pub log_retention_check_interval_ms: u64,
 }
@@ -100,7 +98,6 @@ impl BrokerConfig {
             offsets_topic_partitions: values.int("offsets.topic.num.partitions"),
             offsets_topic_replication_factor: values.replication_factor("offsets.topic.replication.factor"),
             offsets_topic_segment_bytes: values.unsigned("offsets.topic.segment.bytes"),
-            producer_id_expiration_ms: values.unsigned("producer.id.expiration.ms"),
             log_retention_check_interval_ms: values.unsigned("log.retention.check.interval.ms"),
         })
     }

@@ -103,6 +103,8 @@ pub struct TopicConfig {
     pub produce_validation: ProduceValidation,
     /// `preallocate`.
     pub preallocate: bool,
+    /// `producer.id.expiration.ms`: the broker's, which its partitions go by.
+    pub producer_id_expiration_ms: u64,
     /// `retention.bytes`; `None` is unlimited.
     pub retention_bytes: Option<u64>,
     /// `retention.ms`; `None` is unlimited.
@@ -157,6 +159,7 @@ impl TopicConfig {
                 _ => ProduceValidation::Records,
             },
             preallocate: values.boolean("preallocate"),
+            producer_id_expiration_ms: values.of_the_broker("producer.id.expiration.ms"),
             retention_bytes: values.limit("retention.bytes"),
             retention_ms: values.limit("retention.ms"),
             segment_bytes: if internal_segment_bytes == 0 {
@@ -191,6 +194,13 @@ impl Values<'_> {
     /// A number whose check allows no negative ones.
     fn unsigned(&self, name: &'static str) -> u64 {
         u64::try_from(self.signed(name)).unwrap_or(0)
+    }
+
+    /// The same of a broker's key.
+    fn of_the_broker(&self, name: &'static str) -> u64 {
+        let key = broker_key(name).expect("the names in `resolve` are in the table: its test resolves all");
+        let text = self.layers.broker_value(key).expect("every number in `resolve` has a default");
+        text.trim().parse().expect("layers give checked values only")
     }
 
     /// A number whose negative values mean "unlimited".

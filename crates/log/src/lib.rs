@@ -55,7 +55,7 @@ pub use partition_folder::{PartitionFolder, PartitionName};
 pub use producers::{ActiveProducer, Producers, Sequence, SequenceError};
 pub use reader::{Cold, FirstBatch, LogReader, Read, ReadLimits};
 pub use recovery::{Recovery, RecoveryReport};
-pub use retention::Retention;
+pub use retention::{PutAway, Retention};
 pub use sync::{SyncJob, SyncTicket, Synced};
 pub use truncation::RecoveryPointLowered;
 

@@ -35,6 +35,11 @@ pub(crate) fn path(dir: &Path, offset: Offset, kind: Kind) -> PathBuf {
     dir.join(format!("{:020}.{}", offset.0, kind.extension()))
 }
 
+/// The name of such a file once its segment is put away: `dir/00000000000000000042.log.deleted`.
+pub(crate) fn deleted_path(dir: &Path, offset: Offset, kind: Kind) -> PathBuf {
+    dir.join(format!("{:020}.{}.deleted", offset.0, kind.extension()))
+}
+
 /// What a file name says it is; `None` for names that are not of this shape.
 pub(crate) fn parse(name: &str) -> Option<(Offset, Kind)> {
     let (digits, extension) = name.split_once('.')?;

@@ -3,15 +3,19 @@
 //! - N1 The log's start moves before files go, and the caller persists it in between: a crash never brings records
 //!   back that were said to be gone.
 //! - N2 Whole segments go, never the newest one, never anything above the high watermark.
+//! - N3 The files of a segment that goes get names that end in `.deleted`, batches last: whatever a crash leaves of them
+//!   is removed at the next start.
 
+use std::io;
 use std::sync::Arc;
 
 use model::{Offset, TimestampMs};
 
+use crate::folder::Folder;
 use crate::locks::{read, write};
 use crate::log::Log;
 use crate::log_error::LogError;
-use crate::recovery::remove_segment;
+use crate::names::{self, Kind};
 use crate::segment::Segment;
 
 /// What may stay.
@@ -22,6 +26,33 @@ pub struct Retention {
     /// The log may be this large, bytes (`retention.bytes`); `None` is without bound.
     pub bytes: Option<u64>,
 }
+
+/// Segments that are no part of their log any more, under names of deleted files (N3).
+#[must_use = "the space is freed by `remove`, or by the next start"]
+pub struct PutAway {
+    folder: Arc<Folder>,
+    segments: Vec<Offset>,
+}
+
+impl PutAway {
+    /// Whether there is nothing to remove.
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// Frees the space; says of how many segments. Somebody who began to read them goes on reading.
+    pub fn remove(self) -> io::Result<usize> {
+        for &base in &self.segments {
+            for kind in SEGMENT_FILES {
+                self.folder.remove_if_there(&names::deleted_path(&self.folder.dir, base, kind))?;
+            }
+        }
+        Ok(self.segments.len())
+    }
+}
+
+/// What a segment consists of, in the order in which it is put away (N3).
+const SEGMENT_FILES: [Kind; 3] = [Kind::OffsetIndex, Kind::TimeIndex, Kind::Log];
 
 impl Log {
     /// Where the log would start if `retention` were applied now, when that is later than it does.
@@ -65,8 +96,8 @@ impl Log {
         Ok(())
     }
 
-    /// Removes the segments that lie below the log's start, oldest first; says how many.
-    pub fn remove_before_start(&mut self) -> Result<usize, LogError> {
+    /// Takes the segments that lie below the log's start out of the log, oldest first (N3).
+    pub fn put_away_before_start(&mut self) -> Result<PutAway, LogError> {
         self.check_fence()?;
         let (gone, start) = {
             let mut state = write(&self.shared.state);
@@ -74,15 +105,29 @@ impl Log {
             let below = state.segments.partition_point(|segment| segment.base() <= start).saturating_sub(1);
             (state.segments.drain(..below).collect::<Vec<Arc<Segment>>>(), start)
         };
-        let removed = self.remove_files_of(&gone, start);
-        removed.map_err(|error| self.fence_on(error))?;
-        Ok(gone.len())
+        let put_away = self.put_away(&gone, start);
+        put_away.map_err(|error| self.fence_on(error))?;
+        let segments = gone.iter().map(|segment| segment.base()).collect();
+        Ok(PutAway { folder: Arc::clone(&self.shared.folder), segments })
     }
 
-    fn remove_files_of(&mut self, gone: &[Arc<Segment>], start: Offset) -> std::io::Result<()> {
+    /// Removes the segments that lie below the log's start at once; says how many.
+    pub fn remove_before_start(&mut self) -> Result<usize, LogError> {
+        let removed = self.put_away_before_start()?.remove();
+        removed.map_err(|error| self.fence_on(error))
+    }
+
+    fn put_away(&mut self, gone: &[Arc<Segment>], start: Offset) -> io::Result<()> {
         for segment in gone {
             segment.forget_files();
-            remove_segment(&self.shared.folder, segment.base())?;
+            let folder = &self.shared.folder;
+            for kind in SEGMENT_FILES {
+                let (from, to) = (
+                    folder.path(segment.base(), kind),
+                    names::deleted_path(&folder.dir, segment.base(), kind),
+                );
+                folder.fs.rename(&from, &to)?;
+            }
             self.dirty.names = true;
         }
         if write(&self.shared.epochs).truncate_from_start(start) {

@@ -50,6 +50,11 @@ impl<'a> Server<'a> {
         Server { sim, settings, address }
     }
 
+    /// What it is started with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address

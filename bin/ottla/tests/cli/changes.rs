@@ -126,3 +126,16 @@ fn a_group_is_reset_to_every_kind_of_place() {
     broker.run("group delete g").out();
     broker.run("group delete g --dry-run").refused(1, "the cluster has no group 'g'");
 }
+
+#[test]
+fn what_was_done_before_something_failed_is_told() {
+    let broker = Broker::start();
+    broker.run("topic create b").out();
+    let created = broker.run("topic create a b c");
+    created.refused(1, "TOPIC_ALREADY_EXISTS");
+    assert!(created.printed().contains(r#""topic":"a","result":"created""#), "{}", created.printed());
+    assert_eq!(broker.run("topic list").json().len(), 2);
+    let deleted = broker.run("topic delete a nothing");
+    deleted.refused(1, "the cluster has no topic 'nothing'");
+    assert_eq!(deleted.printed(), "{\"topic\":\"a\",\"result\":\"deleted\"}\n");
+}

@@ -43,7 +43,7 @@ fn every_file_of_a_folder_is_shown() {
     let log = segment(&data, "t-0", "log");
     let batches = dump(&log, "").json();
     assert_eq!(batches[0]["base_offset"], 0);
-    assert_eq!(batches[0]["compression"], "gzip");
+    assert_eq!(batches[0]["codec"], "gzip");
     assert!(batches.iter().all(|batch| batch["damage"].is_null() && batch["producer_id"].is_i64()));
     assert_eq!(batches.last().unwrap()["last_offset"], 9);
 
@@ -69,7 +69,7 @@ fn every_file_of_a_folder_is_shown() {
         assert!(folder.out().contains(heading), "{heading} in {}", folder.out());
     }
     let plain = dump(&log, "-o table");
-    assert!(plain.out().contains("COMPRESSION") && !plain.out().contains("PRODUCER ID"), "{}", plain.out());
+    assert!(plain.out().contains("CODEC") && !plain.out().contains("PRODUCER ID"), "{}", plain.out());
     assert!(dump(&log, "-o wide").out().contains("PRODUCER ID"));
 }
 

@@ -31,7 +31,7 @@ pub async fn handle(call: &Call<'_>, request: MetadataRequest<'_>, version: i16)
     };
     let asked = request.topics.unwrap_or_default();
     if (IDS_SINCE..BY_ID_SINCE).contains(&version) && asked.iter().any(asks_by_id) {
-        return MetadataResponse { error_code: ErrorCode::InvalidRequest.code(), ..base(call) };
+        return MetadataResponse { topics: asked.into_iter().map(refused).collect(), ..Default::default() };
     }
     if request.allow_auto_topic_creation && call.node.config().auto_create_topics {
         create_missing(call, &asked).await;
@@ -51,6 +51,16 @@ pub async fn handle(call: &Call<'_>, request: MetadataRequest<'_>, version: i16)
 
 fn asks_by_id(topic: &MetadataRequestTopic<'_>) -> bool {
     topic.name.is_none() || !topic.topic_id.is_zero()
+}
+
+/// A topic of a request that is refused as a whole: before version 13 an error has no other place.
+fn refused(asked: MetadataRequestTopic<'_>) -> MetadataResponseTopic<'static> {
+    MetadataResponseTopic {
+        error_code: ErrorCode::InvalidRequest.code(),
+        name: Some(asked.name.unwrap_or_default().into_owned().into()),
+        topic_id: asked.topic_id,
+        ..Default::default()
+    }
 }
 
 fn base(call: &Call<'_>) -> MetadataResponse<'static> {

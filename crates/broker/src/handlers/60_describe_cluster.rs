@@ -7,7 +7,7 @@ use wire::describe_cluster::DescribeClusterBroker;
 use wire::{DescribeClusterRequest, DescribeClusterResponse};
 
 use crate::call::Call;
-use crate::endpoint;
+use crate::{endpoint, operations};
 
 const ENDPOINT_TYPE_BROKERS: i8 = 1;
 
@@ -40,6 +40,10 @@ pub async fn handle(
         cluster_id: call.node.cluster_id().to_string().into(),
         controller_id: call.node.id().0,
         brokers,
+        cluster_authorized_operations: operations::if_asked(
+            request.include_cluster_authorized_operations,
+            operations::CLUSTER,
+        ),
         ..Default::default()
     }
 }

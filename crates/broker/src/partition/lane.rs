@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{ActiveProducer, GroupCommit, Log, Retention, SyncJob, Synced};
+use log::{ActiveProducer, GroupCommit, Log, PutAway, Retention, SyncJob, Synced};
 use model::{Offset, TimestampMs, TopicPartition, limits};
 use record::CheckedBatch;
 use replica::{Acks, Contract, Leader};
@@ -67,7 +67,7 @@ pub enum Command {
         /// Who hears.
         reply: oneshot::Sender<Result<Option<Offset>, PartitionError>>,
     },
-    /// Let the log start at `to`, and remove the segments below.
+    /// Let the log start at `to`, and put away the segments below.
     AdvanceStart {
         /// Where.
         partition: TopicPartition,
@@ -210,7 +210,12 @@ impl Lane {
             }
             Command::AdvanceStart { partition, to, reply } => {
                 if let Some(leading) = self.partitions.get_mut(&partition) {
-                    drop(reply.send(leading.advance_start(to)));
+                    let put_away = leading.advance_start(to);
+                    let handle = Arc::clone(&leading.handle);
+                    drop(reply.send(put_away.map(|put_away| {
+                        self.remove_later(&handle, put_away);
+                        handle.reader.log_start()
+                    })));
                 }
             }
             Command::DescribeProducers(partition, reply) => {
@@ -238,6 +243,24 @@ impl Lane {
                 }
             }
         }
+    }
+
+    /// Frees the space of deleted segments after the topic's `file.delete.delay.ms`.
+    fn remove_later(&self, partition: &Arc<Partition>, put_away: PutAway) {
+        if put_away.is_empty() {
+            return;
+        }
+        let delay = Duration::from_millis(partition.config().file_delete_delay_ms);
+        let (rt, partition) = (self.rt.clone(), Arc::clone(partition));
+        self.rt.spawn("segment removal", async move {
+            rt.sleep(delay).await;
+            if let Err(error) = rt.blocking(move || put_away.remove()).await {
+                let (topic, index) = (&partition.topic, partition.id.partition);
+                tracing::warn!(
+                    "{topic}-{index}: deleted segments stay on the disk until the next start: {error}"
+                );
+            }
+        });
     }
 
     fn write(&mut self, mut touched: Vec<TopicPartition>) {

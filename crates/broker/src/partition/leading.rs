@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use log::{ActiveProducer, Log, LogError, Retention, Sequence, SyncJob, Synced};
+use log::{ActiveProducer, Log, LogError, PutAway, Retention, Sequence, SyncJob, Synced};
 use model::limits::UNSYNCED_BYTES_MAX;
 use model::{Offset, TimestampMs};
 use record::CheckedBatch;
@@ -229,17 +229,16 @@ impl Leading {
         })
     }
 
-    /// Moves the start of the log, which the checkpoint has by now, and removes what lies below it.
-    pub fn advance_start(&mut self, to: Offset) -> Result<Offset, PartitionError> {
+    /// Moves the start of the log, which the checkpoint has by now, and puts away what lies below it.
+    pub fn advance_start(&mut self, to: Offset) -> Result<PutAway, PartitionError> {
         if self.failed {
             return Err(storage_failed());
         }
-        let removed = self.log.advance_start(to).and_then(|()| self.log.remove_before_start());
-        if let Err(error) = removed {
+        let put_away = self.log.advance_start(to).and_then(|()| self.log.put_away_before_start());
+        put_away.map_err(|error| {
             self.fail(&error);
-            return Err(storage_failed());
-        }
-        Ok(self.log.log_start())
+            storage_failed()
+        })
     }
 
     /// What the producers did last, by id.

@@ -41,26 +41,19 @@ pub struct Opener {
     storage: Arc<Storage>,
     lanes: Vec<LaneSender>,
     commit: GroupCommit,
-    producer_expiration_ms: u64,
 }
 
 impl Opener {
     /// Starts as many lanes as the runtime has.
-    pub fn new(
-        rt: &Rt,
-        broker: BrokerId,
-        storage: Arc<Storage>,
-        commit: &GroupCommit,
-        producer_expiration_ms: u64,
-    ) -> Opener {
+    pub fn new(rt: &Rt, broker: BrokerId, storage: Arc<Storage>, commit: &GroupCommit) -> Opener {
         let lanes = (0..rt.lanes()).map(|lane| Lane::start(rt, lane, commit.clone())).collect();
-        Opener { rt: rt.clone(), broker, storage, lanes, commit: commit.clone(), producer_expiration_ms }
+        Opener { rt: rt.clone(), broker, storage, lanes, commit: commit.clone() }
     }
 
     /// Opens a partition's log, recovering it if need be, and gives it to its lane.
     pub async fn open(&self, opening: Opening) -> Result<Arc<Partition>, LogError> {
         let Opening { id, topic, leader_epoch, replicas, config } = opening;
-        let (storage, log_config) = (Arc::clone(&self.storage), self.log_config(&config));
+        let (storage, log_config) = (Arc::clone(&self.storage), log_config(&config));
         let name = PartitionName { topic: topic.clone(), partition: id.partition };
         let mut log = self.rt.blocking(move || storage.open_log(&name, id, log_config)).await?;
         log.assign_leader_epoch(leader_epoch)?;
@@ -78,7 +71,7 @@ impl Opener {
 
     /// Puts changed settings in force.
     pub async fn reconfigure(&self, partition: &Partition, config: Arc<TopicConfig>) {
-        let command = Command::Reconfigure(partition.id, contract(&config), self.log_config(&config));
+        let command = Command::Reconfigure(partition.id, contract(&config), log_config(&config));
         partition.set_config(config);
         // A lane that has ended has nothing to reconfigure.
         let _ = self.lane_of(partition.id).send(command).await;
@@ -146,21 +139,22 @@ impl Opener {
         let partition = usize::try_from(id.partition.0).unwrap_or(0);
         &self.lanes[topic.wrapping_add(partition) % self.lanes.len()]
     }
+}
 
-    fn log_config(&self, config: &TopicConfig) -> LogConfig {
-        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        LogConfig {
-            segment_bytes: config.segment_bytes,
-            segment_ms: signed(config.segment_ms),
-            segment_jitter_ms: signed(config.segment_jitter_ms),
-            index_interval_bytes: config.index_interval_bytes,
-            index_bytes_max: config.segment_index_bytes,
-            timestamp_type: match config.timestamp_type {
-                TimestampType::CreateTime => record::TimestampType::CreateTime,
-                TimestampType::LogAppendTime => record::TimestampType::LogAppendTime,
-            },
-            producer_expiration_ms: signed(self.producer_expiration_ms),
-        }
+/// The topic's settings in the log's words.
+fn log_config(config: &TopicConfig) -> LogConfig {
+    let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    LogConfig {
+        segment_bytes: config.segment_bytes,
+        segment_ms: signed(config.segment_ms),
+        segment_jitter_ms: signed(config.segment_jitter_ms),
+        index_interval_bytes: config.index_interval_bytes,
+        index_bytes_max: config.segment_index_bytes,
+        timestamp_type: match config.timestamp_type {
+            TimestampType::CreateTime => record::TimestampType::CreateTime,
+            TimestampType::LogAppendTime => record::TimestampType::LogAppendTime,
+        },
+        producer_expiration_ms: signed(config.producer_id_expiration_ms),
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use model::TopicName;
 
-use super::{AcksArg, CompressionArg, ConnectArgs, OutputArgs, key_value, topic_name};
+use super::{AcksArg, CompressionArg, ConnectArgs, OutputArgs, count, key_value, topic_name};
 
 /// Load.
 #[derive(Debug, Args)]
@@ -77,7 +77,7 @@ pub struct BenchConsumeArgs {
     #[arg(value_parser = topic_name)]
     pub(crate) topic: TopicName,
     /// Stop after so many records, about
-    #[arg(long, short = 'n', value_name = "COUNT")]
+    #[arg(long, short = 'n', value_name = "COUNT", value_parser = count)]
     pub(crate) records: Option<u64>,
     /// Consumers that share the partitions, each with connections of its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]

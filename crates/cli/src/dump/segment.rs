@@ -23,16 +23,17 @@ const CHUNK_BATCHES: usize = 1000;
 /// Bytes read at a time, about.
 const CHUNK_BYTES: usize = 8 * 1024 * 1024;
 
+/// Those of every table fit a terminal of 80 characters.
 const BATCH_COLUMNS: [Column; 18] = [
     column("position"),
     column("base_offset"),
     column("last_offset"),
     column("records"),
-    column("size"),
-    column("compression"),
+    wide("size"),
+    column("codec"),
     column("max_timestamp"),
     wide("timestamp_type"),
-    column("leader_epoch"),
+    wide("leader_epoch"),
     wide("producer_id"),
     wide("producer_epoch"),
     wide("base_sequence"),
@@ -41,7 +42,7 @@ const BATCH_COLUMNS: [Column; 18] = [
     wide("base_timestamp"),
     wide("magic"),
     wide("crc"),
-    column("damage"),
+    wide("damage"),
 ];
 
 /// What a record of a batch means, as rows; or why it means nothing.
@@ -98,8 +99,16 @@ impl Dump {
     }
 
     fn batches(&mut self, path: &Path, chunk: &[StoredBatch]) {
-        self.flaws += u64::try_from(chunk.iter().filter(|batch| batch.flaw.is_some()).count()).unwrap_or(0);
         self.rows(path, &BATCH_COLUMNS, chunk.iter().map(batch_row).collect());
+        for batch in chunk {
+            let Some(flaw) = &batch.flaw else { continue };
+            // In JSON it stands in the batch's own line.
+            if self.output.is_json() {
+                self.flaws += 1;
+            } else {
+                self.flaw(path, batch.position, flaw);
+            }
+        }
     }
 
     /// Records as `consume` shows them.

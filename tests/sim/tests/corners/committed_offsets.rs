@@ -349,7 +349,12 @@ fn c68_offsets_of_a_topic_that_members_want_cannot_be_deleted() {
 }
 
 mod simulated {
+    use std::collections::BTreeMap;
     use std::time::Duration;
+
+    use client::{Consumer, ConsumerConfig, Event, Start, TopicPartition};
+    use model::TopicName;
+    use sim_tests::server::connect;
 
     use super::*;
     use crate::peer::simulated;
@@ -413,6 +418,48 @@ mod simulated {
             let mut connection = simulated.peer.connect().await;
             assert_eq!(connection.committed("group", &wanted).await, (ErrorCode::None, 7));
             assert_eq!(connection.committed("group", &other).await, (ErrorCode::None, -1));
+        });
+    }
+
+    /// Keys without values in the partition a group is stored in.
+    async fn tombstones(peer: &Peer, group: &str) -> usize {
+        let client = connect(&peer.rt, peer.address).await;
+        let place = TopicPartition::new(TopicName::consumer_offsets(), partition_of(group));
+        let starts = BTreeMap::from([(place, Start::Earliest)]);
+        let mut consumer = Consumer::assigned(&client, ConsumerConfig::default(), &starts).await.unwrap();
+        let mut found = 0;
+        while let Event::Records(records) = consumer.poll(Duration::from_secs(2)).await.unwrap() {
+            found += records.iter().filter(|record| record.value.is_none()).count();
+        }
+        found
+    }
+
+    #[test]
+    fn c67_offsets_of_a_group_without_members_expire_so_long_after_their_commit_and_stay_gone() {
+        simulated(&[("offsets.retention.minutes", "10")], async |simulated| {
+            let peer = &simulated.peer;
+            let ((_, early), (_, late)) = (with_topic(peer, &[]).await, with_topic(peer, &[]).await);
+            let (_, group) = committed_group(peer, &early).await;
+            peer.rt.sleep(5 * MINUTE).await;
+            let mut connection = peer.connect().await;
+            connection.ask(&commit_request(&group, &late, 3), OFFSET_COMMIT).await;
+            // The time before a restart counts.
+            drop(simulated.restart().await);
+            assert_eq!(tombstones(peer, &group).await, 0);
+            for (minutes, expected) in [(4, (3, 3)), (12, (-1, 3)), (16, (-1, -1))] {
+                let since_start = peer.rt.now().saturating_since(rt::Instant::START);
+                peer.rt.sleep((minutes * MINUTE).saturating_sub(since_start)).await;
+                for _ in 0..2 {
+                    let mut connection = simulated.restart().await;
+                    let (_, found_early) = connection.committed(&group, &early).await;
+                    let (_, found_late) = connection.committed(&group, &late).await;
+                    assert_eq!((found_early, found_late), expected, "after {minutes} minutes");
+                }
+            }
+            assert_eq!(tombstones(peer, &group).await, 3, "two offsets and the group");
+            let mut connection = peer.connect().await;
+            let gone = delete_group(&mut connection, &group).await;
+            assert_eq!(error(gone.error_code), ErrorCode::GroupIdNotFound, "nothing is left of it");
         });
     }
 }

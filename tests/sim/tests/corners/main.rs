@@ -10,9 +10,11 @@
 mod accounted;
 mod committed_offsets;
 mod connection;
+mod metadata_and_topics;
 mod peer;
 mod produce;
 mod topic;
+mod wire_and_connection;
 
 mod fetch;
 mod fetch_sessions;

@@ -454,4 +454,23 @@ mod simulated {
             assert_eq!(member.heartbeat().await, ErrorCode::UnknownMemberId);
         });
     }
+
+    #[test]
+    fn c64_static_members_come_back_to_a_broker_that_starts_again_without_a_rebalance() {
+        simulated(&[], async |simulated| {
+            let mut leader = Member::fixed(&simulated.peer, "group", "one").await;
+            settle(&mut leader).await;
+            let mut follower = Member::fixed(&simulated.peer, "group", "two").await;
+            let_in(&mut [&mut leader], &mut follower).await;
+            sync_both(&mut leader, &mut follower).await;
+            drop(simulated.restart().await);
+            for (instance, part) in [("two", b"other half".as_slice()), ("one", b"half")] {
+                let mut again = Member::fixed(&simulated.peer, "group", instance).await;
+                let answer = again.join().await;
+                assert_eq!((error(answer.error_code), answer.generation_id), (ErrorCode::None, 2));
+                assert_eq!(&*again.sync(&[]).await.assignment, part);
+                assert_eq!(again.heartbeat().await, ErrorCode::None);
+            }
+        });
+    }
 }

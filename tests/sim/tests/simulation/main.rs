@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod configs;
 mod connections;
+mod frozen;
 mod generated_load;
 mod groups;
 mod hostile;

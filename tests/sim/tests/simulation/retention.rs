@@ -1,6 +1,7 @@
 //! Records past their topic's retention go, whole segments at a time, and stay gone; offsets are never used again.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use client::{Client, NewRecord, OffsetQuery, Producer, ProducerConfig, TopicPartition};
@@ -9,7 +10,7 @@ use rt::Rt;
 use rt::sim::Sim;
 use sim_tests::server::{NODE, Server};
 
-use crate::support::create_topic_with;
+use crate::support::{alter, alter_all_brokers, create_topic_with};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -44,6 +45,13 @@ async fn bounds(client: &Client, topic: &TopicName) -> (i64, i64) {
         bounds.push(found[&place].unwrap().0);
     }
     (bounds[0], bounds[1])
+}
+
+/// The files of a topic's only partition whose names end like this.
+fn files(sim: &Sim, topic: &TopicName, ending: &str) -> Vec<String> {
+    let folder = format!("/data/{topic}-0");
+    let entries = sim.node(NODE).fs().read_dir(Path::new(&folder)).unwrap();
+    entries.into_iter().map(|entry| entry.name).filter(|name| name.ends_with(ending)).collect()
 }
 
 #[test]
@@ -123,4 +131,71 @@ fn a_cut_while_records_go_loses_no_offset_and_brings_nothing_back() {
             assert!(start <= later, "seed {seed}: the start went back from {start} to {later}");
         });
     }
+}
+
+#[test]
+fn deleted_segments_keep_their_space_for_the_files_delete_delay() {
+    for seed in 0..10 {
+        let sim = Sim::new(seed);
+        sim.run(async {
+            let (server, rt, client) = started(&sim).await;
+            let configs = [
+                ("retention.ms", "600000"),
+                ("internal.segment.bytes", "4096"),
+                ("file.delete.delay.ms", "300000"),
+            ];
+            let topic = create_topic_with(&client, "aged", 1, &configs).await;
+            produce(&client, &topic, 20).await;
+            rt.sleep(9 * MINUTE).await;
+            assert_eq!(files(&sim, &topic, ".deleted"), Vec::<String>::new(), "seed {seed}");
+            rt.sleep(4 * MINUTE).await;
+            assert_eq!(bounds(&client, &topic).await, (20, 20));
+            let put_away = files(&sim, &topic, ".log.deleted").len();
+            assert!(6 <= put_away, "seed {seed}: {put_away} segments");
+            assert_eq!(files(&sim, &topic, "index.deleted").len(), 2 * put_away, "with their indexes");
+            assert_eq!(files(&sim, &topic, ".log").len(), 1, "seed {seed}: the one to write to");
+            if seed % 2 == 0 {
+                rt.sleep(5 * MINUTE).await;
+            } else {
+                // Whoever was to remove them is gone; the next start does.
+                sim.power_cut(NODE);
+                server.start().await.unwrap();
+            }
+            assert_eq!(files(&sim, &topic, ".deleted"), Vec::<String>::new(), "seed {seed}");
+            let client = server.client(&rt).await;
+            assert_eq!(bounds(&client, &topic).await, (20, 20));
+        });
+    }
+}
+
+#[test]
+fn a_changed_retention_holds_for_what_is_there() {
+    let sim = Sim::new(3);
+    sim.run(async {
+        let (server, rt, client) = started(&sim).await;
+        alter_all_brokers(&rt, server.address(), "log.retention.ms", Some("-1")).await.unwrap();
+        let small = ("internal.segment.bytes", "4096");
+        let one = create_topic_with(&client, "one", 1, &[small]).await;
+        let other = create_topic_with(&client, "other", 1, &[small]).await;
+        produce(&client, &one, 20).await;
+        produce(&client, &other, 20).await;
+        // A default of seven days would have let both go.
+        rt.sleep(14 * 24 * 60 * MINUTE).await;
+        let client = server.client(&rt).await;
+        assert_eq!((bounds(&client, &one).await, bounds(&client, &other).await), ((0, 20), (0, 20)));
+        alter(&client, &one, "retention.ms", Some("60000")).await;
+        rt.sleep(2 * MINUTE).await;
+        assert_eq!((bounds(&client, &one).await, bounds(&client, &other).await), ((20, 20), (0, 20)));
+        alter(&client, &one, "retention.ms", Some("-1")).await;
+        alter_all_brokers(&rt, server.address(), "log.retention.ms", Some("60000")).await.unwrap();
+        produce(&client, &one, 20).await;
+        rt.sleep(3 * MINUTE).await;
+        assert_eq!((bounds(&client, &one).await, bounds(&client, &other).await), ((20, 40), (20, 20)));
+        alter_all_brokers(&rt, server.address(), "log.retention.ms", None).await.unwrap();
+        alter(&client, &other, "retention.bytes", Some("10000")).await;
+        produce(&client, &other, 40).await;
+        rt.sleep(2 * MINUTE).await;
+        let (start, end) = bounds(&client, &other).await;
+        assert!((48..=51).contains(&start) && end == 60, "ten kilobytes and at most a segment stay: {start}");
+    });
 }

@@ -1,12 +1,18 @@
 //! What several tests need.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use client::{Admin, Client, NewRecord, NewTopic, Producer, ProducerConfig};
 use model::{PartitionIndex, TopicName};
+use rt::Rt;
 use rt::sim::Sim;
+use sim_tests::raw::{self, Raw};
 use sim_tests::server::Server;
+use wire::incremental_alter_configs::{AlterConfigsResource, AlterableConfig};
+use wire::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, Request};
 
 /// Longest time, simulated, that a well-behaved neighbour waits for an acknowledgement.
 const NEIGHBOUR_PATIENCE: Duration = Duration::from_secs(1);
@@ -60,4 +66,49 @@ pub async fn start_neighbour(
             rt.sleep(Duration::from_millis(20)).await;
         }
     })
+}
+
+/// Sets a topic's setting, or puts it back to its default.
+pub async fn alter(client: &Client, topic: &TopicName, key: &str, value: Option<&str>) {
+    let set = value.map(|value| (key.to_owned(), value.to_owned()));
+    let unset = if value.is_none() { vec![key.to_owned()] } else { Vec::new() };
+    Admin::new(client).alter_topic_configs(topic, &BTreeMap::from_iter(set), &unset).await.unwrap();
+}
+
+/// Sets a key of all brokers while they run, or puts it back to its default; says why it was refused.
+pub async fn alter_all_brokers(
+    rt: &Rt,
+    address: SocketAddr,
+    key: &str,
+    value: Option<&str>,
+) -> Result<(), String> {
+    const BROKER: i8 = 4;
+    const VERSION: i16 = 1;
+    let config = AlterableConfig {
+        name: key.to_owned().into(),
+        config_operation: i8::from(value.is_none()),
+        value: value.map(|value| value.to_owned().into()),
+    };
+    let resource =
+        AlterConfigsResource { resource_type: BROKER, resource_name: "".into(), configs: vec![config] };
+    let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+    let answer = ask(rt, address, &request, VERSION).await;
+    let (_, answer) = wire::decode_response::<IncrementalAlterConfigsResponse<'_>>(&answer, VERSION).unwrap();
+    let result = &answer.responses[0];
+    match result.error_code {
+        0 => Ok(()),
+        _ => Err(result.error_message.as_deref().unwrap_or_default().to_owned()),
+    }
+}
+
+/// The bytes of the answer to one request on a connection of its own.
+pub async fn ask<'a, Q: Request<'a>>(
+    rt: &Rt,
+    address: SocketAddr,
+    request: &Q,
+    version: i16,
+) -> bytes::Bytes {
+    let mut connection = Raw::connect(rt, address).await.unwrap();
+    connection.send(&raw::frame(1, request, version)).await.unwrap();
+    connection.receive().await.unwrap()
 }

@@ -1,0 +1,234 @@
+//! Keys that are changed while the broker runs do what they say from then on, and no more once they are put back.
+
+use std::path::Path;
+use std::time::Duration;
+
+use client::{Client, NewRecord, Producer, ProducerConfig};
+use model::{ErrorCode, TimestampMs, TopicName};
+use rt::Rt;
+use rt::sim::Sim;
+use sim_tests::server::{NODE, Server};
+use wire::describe_producers::TopicRequest;
+use wire::{DescribeProducersRequest, DescribeProducersResponse};
+
+use crate::support::{alter, alter_all_brokers, ask, create_topic_with};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR_MS: i64 = 3_600_000;
+
+/// A broker, a topic of one partition that sets nothing, and who changes and writes.
+struct World<'a> {
+    sim: &'a Sim,
+    server: Server<'a>,
+    rt: Rt,
+    client: Client,
+    topic: TopicName,
+}
+
+fn world(test: impl AsyncFn(World<'_>)) {
+    let sim = Sim::new(11);
+    sim.run(async {
+        let server = Server::new(&sim, &[]);
+        server.start().await.unwrap();
+        let rt = sim.node("client");
+        let client = server.client(&rt).await;
+        let topic = create_topic_with(&client, "plain", 1, &[]).await;
+        test(World { sim: &sim, server, rt, client, topic }).await;
+    });
+}
+
+impl World<'_> {
+    /// Changes a key of all brokers.
+    async fn set(&self, key: &str, value: &str) {
+        alter_all_brokers(&self.rt, self.server.address(), key, Some(value)).await.unwrap();
+    }
+
+    /// Puts a key of all brokers back.
+    async fn unset(&self, key: &str) {
+        alter_all_brokers(&self.rt, self.server.address(), key, None).await.unwrap();
+    }
+
+    /// Writes a record with a key; the code it was refused with.
+    async fn write(&self, bytes: usize) -> Result<(), Option<ErrorCode>> {
+        let value = vec![b'x'; bytes];
+        self.send(NewRecord { key: Some(b"key"), value: Some(&value), ..NewRecord::default() }).await
+    }
+
+    /// Writes a record created so long from now.
+    async fn write_at(&self, from_now_ms: i64) -> Result<(), Option<ErrorCode>> {
+        let timestamp = Some(TimestampMs(self.rt.wall_clock_ms() + from_now_ms));
+        self.send(NewRecord { key: Some(b"key"), value: Some(b"value"), timestamp, ..NewRecord::default() })
+            .await
+    }
+
+    async fn send(&self, record: NewRecord<'_>) -> Result<(), Option<ErrorCode>> {
+        let config =
+            ProducerConfig { delivery_timeout: Duration::from_secs(10), ..ProducerConfig::default() };
+        let producer = Producer::new(&self.client, config);
+        let delivery = producer.send(&self.topic, record).await.map_err(|error| error.code())?;
+        delivery.await.map(drop).map_err(|error| error.code())
+    }
+
+    /// The contents of the partition's files that end like this, oldest first.
+    fn files(&self, ending: &str) -> Vec<Vec<u8>> {
+        let (fs, folder) = (self.sim.node(NODE).fs().clone(), format!("/data/{}-0", self.topic));
+        let entries = fs.read_dir(Path::new(&folder)).unwrap();
+        let mut names: Vec<_> = entries.into_iter().map(|entry| entry.name).collect();
+        names.retain(|name| name.ends_with(ending));
+        names.sort();
+        names.into_iter().map(|name| fs.read(&Path::new(&folder).join(name)).unwrap()).collect()
+    }
+
+    /// The attributes of the newest batch, as Kafka numbers them.
+    fn attributes(&self) -> u8 {
+        const LENGTH: usize = 8;
+        const AFTER_LENGTH: usize = 12;
+        const ATTRIBUTES: usize = 22;
+        let log = self.files(".log").pop().unwrap();
+        let (mut rest, mut attributes) = (log.as_slice(), None);
+        while let Some(length) = rest.get(LENGTH..AFTER_LENGTH) {
+            attributes = rest.get(ATTRIBUTES).copied();
+            let length = u32::from_be_bytes(length.try_into().unwrap());
+            rest = &rest[AFTER_LENGTH + usize::try_from(length).unwrap()..];
+        }
+        attributes.unwrap()
+    }
+
+    /// How many producers the partition remembers.
+    async fn producers(&self) -> usize {
+        let topic = TopicRequest { name: self.topic.as_str().into(), partition_indexes: vec![0] };
+        let request = DescribeProducersRequest { topics: vec![topic] };
+        let answer = ask(&self.rt, self.server.address(), &request, 0).await;
+        let (_, answer) = wire::decode_response::<DescribeProducersResponse<'_>>(&answer, 0).unwrap();
+        answer.topics[0].partitions[0].active_producers.len()
+    }
+}
+
+#[test]
+fn message_max_bytes() {
+    world(async |world| {
+        world.write(2000).await.unwrap();
+        world.set("message.max.bytes", "1000").await;
+        assert_eq!(world.write(2000).await, Err(Some(ErrorCode::MessageTooLarge)));
+        alter(&world.client, &world.topic, "max.message.bytes", Some("3000")).await;
+        world.write(2000).await.unwrap();
+        alter(&world.client, &world.topic, "max.message.bytes", None).await;
+        assert_eq!(world.write(2000).await, Err(Some(ErrorCode::MessageTooLarge)));
+        world.unset("message.max.bytes").await;
+        world.write(2000).await.unwrap();
+    });
+}
+
+#[test]
+fn message_timestamp_type() {
+    const LOG_APPEND_TIME: u8 = 8;
+    world(async |world| {
+        for (value, attribute) in [("CreateTime", 0), ("LogAppendTime", LOG_APPEND_TIME), ("CreateTime", 0)] {
+            world.set("log.message.timestamp.type", value).await;
+            world.write(1).await.unwrap();
+            assert_eq!(world.attributes() & LOG_APPEND_TIME, attribute, "{value}");
+        }
+    });
+}
+
+#[test]
+fn message_timestamp_bounds() {
+    world(async |world| {
+        let refused = Err(Some(ErrorCode::InvalidTimestamp));
+        assert_eq!(
+            (world.write_at(-2 * HOUR_MS).await, world.write_at(2 * HOUR_MS).await),
+            (Ok(()), refused)
+        );
+        world.set("log.message.timestamp.before.max.ms", "3600000").await;
+        world.set("log.message.timestamp.after.max.ms", "36000000").await;
+        assert_eq!(
+            (world.write_at(-2 * HOUR_MS).await, world.write_at(2 * HOUR_MS).await),
+            (refused, Ok(()))
+        );
+        world.unset("log.message.timestamp.before.max.ms").await;
+        world.unset("log.message.timestamp.after.max.ms").await;
+        assert_eq!(
+            (world.write_at(-2 * HOUR_MS).await, world.write_at(2 * HOUR_MS).await),
+            (Ok(()), refused)
+        );
+    });
+}
+
+#[test]
+fn compression_type() {
+    const CODEC: u8 = 7;
+    world(async |world| {
+        for (value, codec) in
+            [("gzip", 1), ("snappy", 2), ("lz4", 3), ("zstd", 4), ("uncompressed", 0), ("producer", 0)]
+        {
+            world.set("compression.type", value).await;
+            world.write(1000).await.unwrap();
+            assert_eq!(world.attributes() & CODEC, codec, "{value}");
+        }
+    });
+}
+
+#[test]
+fn segments_and_their_indexes() {
+    world(async |world| {
+        let write_ten = async || {
+            for _ in 0..10 {
+                world.write(1000).await.unwrap();
+            }
+            world.rt.sleep(2 * MINUTE).await;
+        };
+        write_ten().await;
+        write_ten().await;
+        assert_eq!(world.files(".log").len(), 1);
+        world.set("log.roll.ms", "60000").await;
+        world.set("log.index.interval.bytes", "0").await;
+        write_ten().await;
+        assert_eq!(world.files(".log").len(), 2, "the next record finds the segment too old");
+        alter(&world.client, &world.topic, "internal.segment.bytes", Some("3000")).await;
+        world.unset("log.roll.ms").await;
+        write_ten().await;
+        let indexes: Vec<usize> = world.files(".index").iter().map(Vec::len).collect();
+        assert_eq!(indexes.len(), 7, "two records of a kilobyte fit into three");
+        assert!(indexes[0] < indexes[1], "twenty records, and ten of which each has an entry: {indexes:?}");
+    });
+}
+
+#[test]
+fn cleanup_policy() {
+    world(async |world| {
+        let without_key = NewRecord { value: Some(b"value"), ..NewRecord::default() };
+        world.send(without_key).await.unwrap();
+        world.set("log.cleanup.policy", "compact,delete").await;
+        assert_eq!(world.send(without_key).await, Err(Some(ErrorCode::InvalidRecord)));
+        world.unset("log.cleanup.policy").await;
+        world.send(without_key).await.unwrap();
+    });
+}
+
+#[test]
+fn producer_id_expiration_ms() {
+    world(async |world| {
+        world.write(1).await.unwrap();
+        world.rt.sleep(30 * MINUTE).await;
+        assert_eq!(world.producers().await, 1, "a day is not over");
+        world.set("producer.id.expiration.ms", "60000").await;
+        world.rt.sleep(11 * MINUTE).await;
+        assert_eq!(world.producers().await, 0);
+    });
+}
+
+#[test]
+fn keys_of_the_start_are_refused() {
+    world(async |world| {
+        let refused = alter_all_brokers(&world.rt, world.server.address(), "node.id", Some("2")).await;
+        assert_eq!(refused.unwrap_err(), "Cannot update these configs dynamically: [node.id]");
+        // Known, and without effect: taken all the same, as Kafka takes it.
+        world.set("num.io.threads", "4").await;
+        let refused =
+            alter_all_brokers(&world.rt, world.server.address(), "num.io.threads", Some("many")).await;
+        assert_eq!(
+            refused.unwrap_err(),
+            "Invalid value many for configuration num.io.threads: Not a number of type INT"
+        );
+    });
+}
