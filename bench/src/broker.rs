@@ -234,6 +234,16 @@ impl Broker {
         process::cpu_seconds(self.running.pid())
     }
 
+    /// Bytes it has given to the disk, or to the page cache on their way there.
+    pub fn bytes_to_disk(&self) -> Result<f64> {
+        process::bytes_to_disk(self.running.pid())
+    }
+
+    /// How often its threads, those that live, gave up their processor or had to.
+    pub fn context_switches(&self) -> Result<f64> {
+        process::context_switches(self.running.pid())
+    }
+
     /// Memory it holds now, bytes.
     pub fn rss_bytes(&self) -> Result<f64> {
         process::memory_bytes(self.running.pid(), "VmRSS")

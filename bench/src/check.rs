@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::broker::System;
 use crate::figure::{Run, digits};
+use crate::floor::Floor;
 use crate::report::{self, keep};
 use crate::scenario::Scenario;
 use crate::setting::Setting;
@@ -28,6 +29,7 @@ pub fn run(setting: &Setting, scenarios: &[&Scenario]) -> Result<bool> {
             continue;
         }
         let quiet = quiet_runs(setting, scenario, &mut kept)?;
+        conditions(setting, scenario, &quiet);
         for target in own {
             let values: Vec<f64> =
                 quiet.iter().filter_map(|run| run.value(System::Ottla, &target.figure)).collect();
@@ -76,10 +78,25 @@ fn heading(setting: &Setting) {
     }
 }
 
+/// The load, and the floor of the quietest run: what the figures below it stand beside.
+fn conditions(setting: &Setting, scenario: &Scenario, quiet: &[Run]) {
+    let by_sync = |one: &&Floor, other: &&Floor| one.sync_p50_us.total_cmp(&other.sync_p50_us);
+    let floor = quiet.iter().flat_map(|run| &run.floor).min_by(by_sync);
+    if let Some(floor) = floor.filter(|_| stdout().is_terminal()) {
+        println!(
+            "{}: {}\n  floor at its lowest: {}",
+            scenario.name,
+            (scenario.words)(setting),
+            floor.words()
+        );
+    }
+}
+
 fn print(target: &Target, verdict: &Verdict, runs: usize) {
     let (word, of) = match verdict {
         Verdict::Met { of } => ("ok", Some(of)),
         Verdict::Missed { of } => ("MISSED", Some(of)),
+        Verdict::Unknown if runs == 0 => ("UNKNOWN: not measured", None),
         Verdict::Unknown => ("UNKNOWN: too few quiet runs", None),
     };
     let name = format!("{}.{}", target.scenario, target.figure);

@@ -39,6 +39,8 @@ pub struct Produce {
     pub record_bytes: u32,
     /// How many.
     pub records: u64,
+    /// Records a second; as many as possible without it.
+    pub rate: Option<u64>,
 }
 
 /// Bytes of a batch.
@@ -67,7 +69,7 @@ impl Produce {
 
     /// Runs it.
     pub fn run(&self, setting: &Setting, broker: &Broker, topic: &str) -> Result<Loaded> {
-        let numbers = [
+        let mut numbers = vec![
             ("--partitions", u64::from(self.partitions)),
             ("--records", self.records),
             ("--record-bytes", self.record_bytes.into()),
@@ -75,6 +77,7 @@ impl Produce {
             ("--producers", PRODUCERS.into()),
             ("--in-flight", IN_FLIGHT.into()),
         ];
+        numbers.extend(self.rate.map(|rate| ("--rate", rate)));
         let loaded = run(setting, broker, "produce", topic, &numbers)?;
         exactly(&loaded, self.records)?;
         Ok(loaded)

@@ -114,11 +114,31 @@ fn ticks(stat: &str) -> Option<f64> {
 pub fn memory_bytes(pid: u32, which: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))
         .with_context(|| format!("reading the memory of process {pid}"))?;
-    kib(&status, which).map(|kib| kib * 1024.0).with_context(|| format!("process {pid} has no {which}"))
+    field(&status, which).map(|kib| kib * 1024.0).with_context(|| format!("process {pid} has no {which}"))
 }
 
-fn kib(status: &str, which: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(which)?.strip_prefix(':'))?;
+/// Bytes that the process has written to files on disks, whether they are there already or in the page cache.
+pub fn bytes_to_disk(pid: u32) -> Result<f64> {
+    let io = fs::read_to_string(format!("/proc/{pid}/io"))
+        .with_context(|| format!("reading what process {pid} wrote"))?;
+    field(&io, "write_bytes").with_context(|| format!("process {pid} has no write_bytes"))
+}
+
+/// How often the threads of the process that live now gave up their processor or had to.
+pub fn context_switches(pid: u32) -> Result<f64> {
+    let mut sum = 0.0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).context("listing threads")? {
+        // A thread may end between the listing and the reading.
+        let Ok(status) = fs::read_to_string(thread?.path().join("status")) else { continue };
+        let of = |which| field(&status, which).unwrap_or(0.0);
+        sum += of("voluntary_ctxt_switches") + of("nonvoluntary_ctxt_switches");
+    }
+    Ok(sum)
+}
+
+/// The number after `which:` in a file of lines `NAME: NUMBER UNIT`.
+fn field(lines: &str, which: &str) -> Option<f64> {
+    let line = lines.lines().find_map(|line| line.strip_prefix(which)?.strip_prefix(':'))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
@@ -134,10 +154,10 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_read_by_its_whole_name() {
+    fn a_field_is_found_by_its_whole_name() {
         let status = "VmRSSx:\t1 kB\nVmHWM:\t  2048 kB\nVmRSS:\t  1024 kB\n";
-        assert_eq!((kib(status, "VmRSS"), kib(status, "VmHWM")), (Some(1024.0), Some(2048.0)));
-        assert_eq!(kib(status, "Vm"), None);
+        assert_eq!((field(status, "VmRSS"), field(status, "VmHWM")), (Some(1024.0), Some(2048.0)));
+        assert_eq!(field(status, "Vm"), None);
     }
 
     #[test]

@@ -41,7 +41,7 @@ const PLAIN: Scenario = Scenario {
 };
 
 /// Every scenario, in the order they are run.
-pub const ALL: [Scenario; 10] = [
+pub const ALL: [Scenario; 11] = [
     Scenario { name: "start", words: |_| "an empty folder, no load".to_owned(), measure: start, ..PLAIN },
     Scenario {
         name: "connections",
@@ -75,6 +75,18 @@ pub const ALL: [Scenario; 10] = [
         check_systems: &[System::Ottla, System::Kafka],
         measure: partitions,
         compare: partitions_compared,
+        ..PLAIN
+    },
+    Scenario {
+        name: "rates",
+        words: |setting| {
+            let load = RATES.of(setting).words();
+            format!(
+                "first {load}; then for {RATED_SECONDS} s each at 20, 50 and 80 % of what that came to, timed from when a request was due"
+            )
+        },
+        check_systems: &[],
+        measure: rates,
         ..PLAIN
     },
     Scenario {
@@ -124,6 +136,8 @@ const CONNECTIONS: usize = 5_000;
 const IDLE_PARTITIONS: u32 = 1_000;
 /// Records of each step that is counted: few, since counting is slow.
 const COUNTED: u64 = 20_000;
+/// How long each rate is kept up.
+const RATED_SECONDS: u64 = 10;
 /// What runs in a broker that was started has come to rest by then.
 const SETTLE: Duration = Duration::from_secs(1);
 const TOPIC: &str = "bench";
@@ -140,6 +154,7 @@ const STREAM: Share = Share { of_largest: 1.0, gigabytes_max: f64::MAX, record_b
 const SMALL: Share = Share { of_largest: 0.2, gigabytes_max: f64::MAX, record_bytes: 100, partitions: 6 };
 const PARTITIONS: Share =
     Share { of_largest: 0.2, gigabytes_max: f64::MAX, record_bytes: 1_000, partitions: 1 };
+const RATES: Share = Share { of_largest: 0.1, gigabytes_max: f64::MAX, record_bytes: 1_000, partitions: 6 };
 /// The target is about a folder of this size.
 const RESTART: Share = Share { of_largest: 1.0, gigabytes_max: 1.0, record_bytes: 1_000, partitions: 6 };
 const PERF_TOOLS: Share =
@@ -150,7 +165,7 @@ impl Share {
         let gigabytes = (setting.gigabytes * self.of_largest).min(self.gigabytes_max);
         // Far below 2^52 records: nothing worth mentioning is rounded.
         let records = (gigabytes * 1e9 / f64::from(self.record_bytes)).max(1_000.0) as u64;
-        Produce { partitions: self.partitions, record_bytes: self.record_bytes, records }
+        Produce { partitions: self.partitions, record_bytes: self.record_bytes, records, rate: None }
     }
 }
 
@@ -200,7 +215,9 @@ fn idle_partitions(setting: &Setting, system: System) -> Result<Vec<Figure>> {
 fn stream(setting: &Setting, system: System, produce: Produce) -> Result<Vec<Figure>> {
     let broker = system.start_fresh(setting)?;
     let gigabytes = produce.gigabytes();
+    let (stored, switched) = (broker.bytes_to_disk()?, broker.context_switches()?);
     let written = produce.run(setting, &broker, TOPIC)?;
+    let (stored, switched) = (broker.bytes_to_disk()? - stored, broker.context_switches()? - switched);
     let read = load::consume(setting, &broker, TOPIC, produce.records)?;
     let figures = vec![
         more("produce", megabytes_per_second(&produce, &written), "MB/s"),
@@ -208,6 +225,8 @@ fn stream(setting: &Setting, system: System, produce: Produce) -> Result<Vec<Fig
         less("produce_cpu_each", written.cpu_seconds * 1e6 / written.records as f64, "CPU-µs/record"),
         less("produce_p50", written.number("p50_us")? / 1e3, "ms"),
         less("produce_p99", written.number("p99_us")? / 1e3, "ms"),
+        less("produce_stored", stored / gigabytes / 1e9, "B/B"),
+        less("produce_switches", switched / gigabytes / 1e3, "switches/MB"),
         more("consume", megabytes_per_second(&produce, &read), "MB/s"),
         less("consume_cpu", read.cpu_seconds / gigabytes, "CPU-s/GB"),
         less("cpu", (written.cpu_seconds + read.cpu_seconds) / gigabytes, "CPU-s/GB"),
@@ -240,6 +259,25 @@ fn partitions_compared(run: &Run) -> Vec<Figure> {
     let kafka = run.value(System::Kafka, "100");
     let times = |name: &str, of: Option<f64>| Some(more(name, hundred? / of?, "times"));
     [times("100_of_best_1", one), times("100_of_unsynced_kafka", kafka)].into_iter().flatten().collect()
+}
+
+/// What is left of a system's speed while it keeps up: saturation alone shows only how long its queues are.
+fn rates(setting: &Setting, system: System) -> Result<Vec<Figure>> {
+    let broker = system.start_fresh(setting)?;
+    let produce = RATES.of(setting);
+    let fastest = produce.run(setting, &broker, TOPIC)?;
+    let mut figures = vec![more("most", megabytes_per_second(&produce, &fastest), "MB/s")];
+    for percent in [20, 50, 80] {
+        let rate =
+            (fastest.records as f64 / fastest.seconds.max(1e-9) * f64::from(percent) / 100.0).max(1.0) as u64;
+        let produce = Produce { records: rate * RATED_SECONDS, rate: Some(rate), ..produce };
+        let written = produce.run(setting, &broker, TOPIC)?;
+        figures.push(less(format!("{percent}_p50"), written.number("p50_us")? / 1e3, "ms"));
+        figures.push(less(format!("{percent}_p99"), written.number("p99_us")? / 1e3, "ms"));
+        figures.push(less(format!("{percent}_cpu"), written.cpu_seconds / produce.gigabytes(), "CPU-s/GB"));
+    }
+    broker.stop()?;
+    Ok(figures)
 }
 
 fn latency_records(setting: &Setting) -> u64 {
@@ -304,7 +342,7 @@ fn perf_tools(setting: &Setting, system: System) -> Result<Vec<Figure>> {
 fn instructions(setting: &Setting, _: System) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for record_bytes in [100, 1_000] {
-        let produce = |records| Produce { partitions: 1, record_bytes, records };
+        let produce = |records| Produce { partitions: 1, record_bytes, records, rate: None };
         let few = counted(setting, |broker| produce(1).run(setting, broker, TOPIC).map(drop))?;
         let written = counted(setting, |broker| produce(1 + COUNTED).run(setting, broker, TOPIC).map(drop))?;
         let read = counted(setting, |broker| {
