@@ -211,14 +211,14 @@ fn append_code(error: &AppendError) -> ErrorCode {
 /// The codes Kafka's `LogValidator` and `UnifiedLog` give these faults.
 fn batch_code(error: &BatchError) -> ErrorCode {
     match error {
-        BatchError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+        // Kafka unpacks whatever comes; to a producer this says that smaller batches help.
+        BatchError::TooLarge { .. } | BatchError::DecompressedTooLarge { .. } => ErrorCode::MessageTooLarge,
         // Kafka has had the formats 0 and 1 as well; other numbers are noise.
         BatchError::UnsupportedMagic(0 | 1) => ErrorCode::InvalidRecord,
         BatchError::UnsupportedMagic(_)
         | BatchError::BadCrc { .. }
         | BatchError::ImpossibleLength(_)
-        | BatchError::Decompression
-        | BatchError::DecompressedTooLarge { .. } => ErrorCode::CorruptMessage,
+        | BatchError::Decompression => ErrorCode::CorruptMessage,
         // Bytes that end before their batch does are no batch at all, and exactly one is expected.
         BatchError::Truncated { .. }
         | BatchError::MoreThanOneBatch { .. }

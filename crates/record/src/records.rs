@@ -169,7 +169,11 @@ pub(crate) fn walk(
             let mut stream = io::BufReader::new(decoder);
             let mut record = Vec::new();
             for index in 0..header.record_count {
-                let whole = read_record(&mut stream, &mut record).map_err(wrong)?;
+                let whole = match read_record(&mut stream, &mut record) {
+                    // Fewer records than announced: nothing need be wrong with how they are packed.
+                    Err(error) if error.kind() == ErrorKind::UnexpectedEof => false,
+                    read => read.map_err(wrong)?,
+                };
                 walk.on_record(index, if whole { parse_record(&record) } else { None })?;
             }
             if stream.read(&mut [0]).map_err(wrong)? != 0 {
