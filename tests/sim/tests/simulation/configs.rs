@@ -8,8 +8,11 @@ use model::{ErrorCode, TimestampMs, TopicName};
 use rt::Rt;
 use rt::sim::Sim;
 use sim_tests::server::{NODE, Server};
+use wire::describe_configs::DescribeConfigsResource;
 use wire::describe_producers::TopicRequest;
-use wire::{DescribeProducersRequest, DescribeProducersResponse};
+use wire::{
+    DescribeConfigsRequest, DescribeConfigsResponse, DescribeProducersRequest, DescribeProducersResponse,
+};
 
 use crate::support::{alter, alter_all_brokers, ask, create_topic_with};
 
@@ -214,6 +217,44 @@ fn producer_id_expiration_ms() {
         world.set("producer.id.expiration.ms", "60000").await;
         world.rt.sleep(11 * MINUTE).await;
         assert_eq!(world.producers().await, 0);
+    });
+}
+
+#[test]
+fn a_described_key_tells_where_its_value_comes_from_and_what_it_is_for() {
+    const BROKER: i8 = 4;
+    const VERSION: i16 = 4;
+    world(async |world| {
+        world.set("log.retention.ms", "5000").await;
+        let names = ["log.retention.ms", "num.partitions", "num.io.threads", "ottla.durability"];
+        let resource = DescribeConfigsResource {
+            resource_type: BROKER,
+            resource_name: "1".into(),
+            configuration_keys: Some(names.map(Into::into).to_vec()),
+        };
+        let request = DescribeConfigsRequest {
+            resources: vec![resource],
+            include_synonyms: true,
+            include_documentation: true,
+        };
+        let answer = ask(&world.rt, world.server.address(), &request, VERSION).await;
+        let (_, answer) = wire::decode_response::<DescribeConfigsResponse<'_>>(&answer, VERSION).unwrap();
+        let described = answer.results[0].configs.iter().map(|config| {
+            let synonyms = config.synonyms.iter();
+            let synonyms = synonyms.map(|word| format!("{}@{}", word.value.as_deref().unwrap(), word.source));
+            let row = config::broker_key(&config.name).unwrap();
+            assert_eq!(config.documentation.as_deref(), Some(row.documentation));
+            assert_eq!(config.config_type, row.kind.number());
+            let (value, fixed) = (config.value.as_deref().unwrap(), config.read_only);
+            format!("{}={value} fixed={fixed} {}", config.name, synonyms.collect::<Vec<_>>().join(" "))
+        });
+        let expected = [
+            "log.retention.ms=5000 fixed=false 5000@3",
+            "num.io.threads=8 fixed=false 8@5",
+            "num.partitions=1 fixed=true 1@5",
+            "ottla.durability=disk fixed=false disk@5",
+        ];
+        assert_eq!(described.collect::<Vec<_>>(), expected);
     });
 }
 

@@ -14,3 +14,4 @@ mod retention;
 mod samples;
 mod support;
 mod traces;
+mod validation;
