@@ -138,7 +138,11 @@ impl Log {
 }
 
 fn is_expired(segment: &Segment, retention: Retention, now_ms: i64) -> bool {
-    let largest = segment.largest().timestamp;
-    let old = |age: i64| age < now_ms.saturating_sub(largest.0);
-    TimestampMs::NONE < largest && retention.age_ms.is_some_and(old)
+    let Some(age) = retention.age_ms else { return false };
+    let newest = match segment.largest().timestamp {
+        // Its records say nothing of their age, so the file has to; one that cannot be asked stays.
+        TimestampMs::NONE => segment.modified().unwrap_or(TimestampMs(i64::MAX)),
+        largest => largest,
+    };
+    age < now_ms.saturating_sub(newest.0)
 }

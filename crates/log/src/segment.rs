@@ -111,6 +111,11 @@ impl Segment {
         self.folder.segment_file(self.number, self.base, kind)
     }
 
+    /// When its records were last added to, as its file system says.
+    pub(crate) fn modified(&self) -> io::Result<TimestampMs> {
+        self.folder.fs.modified_ms(&self.folder.path(self.base, Kind::Log)).map(TimestampMs)
+    }
+
     /// Lets go of its descriptors; the files are about to be removed or replaced.
     pub(crate) fn forget_files(&self) {
         self.folder.files.forget(self.number);

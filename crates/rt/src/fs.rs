@@ -168,6 +168,15 @@ impl Fs {
         .map_err(|err| error("ask the length of", path, err))
     }
 
+    /// When a file was last written, milliseconds since the Unix epoch, by the clock of whoever wrote it.
+    pub fn modified_ms(&self, path: &Path) -> io::Result<i64> {
+        match &self.0 {
+            Kind::Os => os::modified_ms(path),
+            Kind::Sim(node) => node.modified_ms(path),
+        }
+        .map_err(|err| error("ask the time of", path, err))
+    }
+
     /// Takes the lock of the file `path`, creating it when missing. `WouldBlock` when another holds it.
     pub fn lock_exclusive(&self, path: &Path) -> io::Result<FileLock> {
         match &self.0 {

@@ -26,8 +26,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::AbortHandle;
 
 pub(crate) use files::{
-    File, create_dir_all, exists, file_len, free_bytes, lock_exclusive, read_dir, remove_dir_all,
-    remove_file, rename, sync_dir, total_bytes,
+    File, create_dir_all, exists, file_len, free_bytes, lock_exclusive, modified_ms, read_dir,
+    remove_dir_all, remove_file, rename, sync_dir, total_bytes,
 };
 use lanes::Lanes;
 pub(crate) use sockets::{Listener, More, Stream};

@@ -69,6 +69,8 @@ async fn files_are_read_and_written_at_positions(rt: Rt, root: PathBuf) {
     )
     .unwrap();
     assert_eq!(file.file_len().unwrap(), 14);
+    let age = rt.wall_clock_ms() - rt.fs().modified_ms(&path).unwrap();
+    assert!((-60_000..3_600_000).contains(&age), "written {age} ms ago, says the file");
     let mut bytes = [0xff; 20];
     assert_eq!(file.read_at(&mut bytes, 0).unwrap(), 14);
     assert_eq!(&bytes[..14], b"\0\0\0hello world");
@@ -136,6 +138,7 @@ async fn errors_name_the_path_and_keep_their_kind(rt: Rt, root: PathBuf) {
     check_error(fs.rename(&missing, &root.join("x")), ErrorKind::NotFound, &missing);
     check_error(fs.sync_dir(&missing), ErrorKind::NotFound, &missing);
     check_error(fs.file_len(&missing), ErrorKind::NotFound, &missing);
+    check_error(fs.modified_ms(&missing), ErrorKind::NotFound, &missing);
     let inside_nothing = missing.join("file");
     check_error(fs.open(&inside_nothing, Open::Create), ErrorKind::NotFound, &inside_nothing);
     let here = root.join("here");

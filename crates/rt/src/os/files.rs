@@ -121,6 +121,12 @@ pub(crate) fn file_len(path: &Path) -> io::Result<u64> {
     Ok(std::fs::metadata(path)?.len())
 }
 
+pub(crate) fn modified_ms(path: &Path) -> io::Result<i64> {
+    let since = std::fs::metadata(path)?.modified()?.duration_since(std::time::UNIX_EPOCH);
+    // A file older than 1970 reads as one of 1970.
+    Ok(i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX))
+}
+
 pub(crate) fn lock_exclusive(path: &Path) -> io::Result<File> {
     let file = File::open(path, Open::Create)?;
     rustix::fs::flock(&file.file, FlockOperation::NonBlockingLockExclusive)?;

@@ -18,6 +18,8 @@ pub(super) struct Contents {
     durable: Vec<u8>,
     /// Sectors written or cut since the last sync.
     unsynced: BTreeSet<usize>,
+    /// When it was last written, milliseconds since the Unix epoch; a power cut keeps it.
+    pub(super) modified_ms: i64,
 }
 
 /// How a power cut treats the unsynced sectors of one file. Extremes are as likely as mixtures: a file that was

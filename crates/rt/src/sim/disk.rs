@@ -6,7 +6,7 @@
 //! - B3 A failed sync cleans the cache without making anything durable, as Linux does: a later sync that succeeds
 //!   says nothing about those bytes.
 //!
-//! Knows nothing of tasks, time or other nodes.
+//! Knows nothing of tasks or other nodes, and of time only what it is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
@@ -154,7 +154,13 @@ impl Disk {
     }
 
     /// Writes as much as the disk has room for; nothing fitting is an error.
-    pub(super) fn write(&mut self, id: InodeId, bytes: &[u8], position: u64) -> io::Result<usize> {
+    pub(super) fn write(
+        &mut self,
+        id: InodeId,
+        bytes: &[u8],
+        position: u64,
+        now_ms: i64,
+    ) -> io::Result<usize> {
         let free = self.free_bytes();
         let contents = self.contents(id)?;
         let room = contents.len().saturating_sub(position).saturating_add(free);
@@ -163,6 +169,7 @@ impl Disk {
             return Err(ErrorKind::StorageFull.into());
         }
         contents.write(&bytes[..count], position);
+        contents.modified_ms = now_ms;
         Ok(count)
     }
 
@@ -178,6 +185,10 @@ impl Disk {
 
     pub(super) fn len(&mut self, id: InodeId) -> io::Result<u64> {
         Ok(self.contents(id)?.len())
+    }
+
+    pub(super) fn modified_ms(&mut self, id: InodeId) -> io::Result<i64> {
+        Ok(self.contents(id)?.modified_ms)
     }
 
     pub(super) fn sync_file(&mut self, id: InodeId) -> io::Result<()> {

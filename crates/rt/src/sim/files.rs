@@ -36,7 +36,8 @@ impl File {
         slices.iter().for_each(|slice| bytes.extend_from_slice(slice));
         let (path, hash) = (self.path.display(), hash_of(&bytes));
         let what = format_args!("write {path} at {position}, {} bytes {hash:016x}", bytes.len());
-        self.node.change(what, |disk| disk.write(self.inode, &bytes, position))
+        let now_ms = self.node.wall_clock_ms();
+        self.node.change(what, |disk| disk.write(self.inode, &bytes, position, now_ms))
     }
 
     pub(crate) fn sync(&self) -> io::Result<()> {

@@ -212,6 +212,11 @@ impl Handle {
         self.look(what, |disk| disk.find(path).and_then(|inode| disk.len(inode)))
     }
 
+    pub(crate) fn modified_ms(&self, path: &Path) -> io::Result<i64> {
+        let what = format_args!("time of {}", path.display());
+        self.look(what, |disk| disk.find(path).and_then(|inode| disk.modified_ms(inode)))
+    }
+
     pub(crate) fn lock_exclusive(&self, path: &Path) -> io::Result<Lock> {
         let file = self.open(path, Open::Create)?;
         Lock::take(file)
