@@ -312,6 +312,10 @@ fn c43_zstd_is_sent_to_readers_that_cannot_know_it() {
 }
 
 mod simulated {
+    use std::path::Path;
+
+    use sim_tests::server::NODE;
+
     use super::*;
     use crate::peer::simulated;
 
@@ -346,6 +350,32 @@ mod simulated {
             let answer = connection.ask(&request, FETCH).await;
             let data = &answer.responses[0].partitions[0];
             assert_eq!((data.diverging_epoch.epoch, data.diverging_epoch.end_offset), (0, 5));
+        });
+    }
+
+    /// Compaction leaves such logs: here the second of two batches is moved on by hand.
+    #[test]
+    fn c44_a_fetch_into_a_gap_begins_with_the_batch_behind_it() {
+        simulated(&[], async |simulated| {
+            let (mut connection, topic) = with_topic(&simulated.peer, &[]).await;
+            connection.write(&topic, batch(2)).await;
+            connection.write(&topic, batch(2)).await;
+            simulated.sim.kill(NODE);
+            let rt = simulated.sim.node(NODE);
+            let path = format!("/data/{topic}-0/00000000000000000000.log");
+            let file = rt.fs().open(Path::new(&path), rt::Open::ReadWrite).unwrap();
+            let second = u64::try_from(batch(2).len()).unwrap();
+            file.write_all_at(&[std::io::IoSlice::new(&20i64.to_be_bytes())], second).unwrap();
+            drop((file, rt));
+            let mut connection = simulated.restart().await;
+            for (offset, expected) in
+                [(0, vec![(0, 1), (20, 21)]), (2, vec![(20, 21)]), (19, vec![(20, 21)]), (22, vec![])]
+            {
+                let data = connection.fetch(&topic, offset).await;
+                assert_eq!((data.high_watermark, batches(&data)), (22, expected), "from {offset}");
+            }
+            assert_eq!(connection.list_offsets(&topic, -1).await.offset, 22);
+            assert_eq!(connection.write(&topic, batch(1)).await, 22);
         });
     }
 }

@@ -102,7 +102,18 @@ impl Member {
         answer
     }
 
+    /// Asks to be let in, and waits.
+    ///
+    /// 4.3 drops a group without members and offsets in its next look for expired offsets, and with it the names that it
+    /// gave to who is about to join: then that one begins again.
     pub async fn join(&mut self) -> JoinGroupResponse<'static> {
+        let is_nameless = self.id.is_empty();
+        self.start_join().await;
+        let answer = self.finish_join().await;
+        if !is_nameless || error(answer.error_code) != ErrorCode::UnknownMemberId {
+            return answer;
+        }
+        self.id.clear();
         self.start_join().await;
         self.finish_join().await
     }

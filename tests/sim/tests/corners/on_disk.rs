@@ -125,6 +125,16 @@ fn c50_a_record_of_the_future_keeps_its_segment_and_all_that_follow() {
     });
 }
 
+/// There is nothing else to go by: 4.3 takes the time of the file.
+#[test]
+fn c50_records_without_a_time_go_when_their_segment_was_not_written_for_so_long() {
+    check(async |peer| {
+        let (mut connection, topic) = with_topic(&peer, &[("retention.ms", "1000")]).await;
+        connection.write(&topic, at(-1)).await;
+        starts_at(&mut connection, &topic, 1).await;
+    });
+}
+
 #[test]
 fn c50_a_log_that_is_too_large_loses_whole_segments_from_its_beginning() {
     check(async |peer| {

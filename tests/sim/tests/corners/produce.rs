@@ -192,7 +192,7 @@ fn c24_the_answer_tells_where_the_batch_and_the_log_begin() {
     });
 }
 
-/// 4.3 answers a refused batch with the log's start, too; −1 only where the partition is not there.
+/// 4.3 tells the start of the log with a batch that it refused, but not of a partition that is not there.
 #[test]
 fn c24_a_refused_batch_is_answered_without_an_offset() {
     check(async |peer| {
@@ -434,6 +434,8 @@ fn c33_producers_get_numbers_of_their_own_and_the_epoch_zero() {
 mod simulated {
     use std::time::Duration;
 
+    use sim_tests::server::NODE;
+
     use super::*;
     use crate::peer::simulated;
 
@@ -459,6 +461,45 @@ mod simulated {
             assert!(remembers(peer, &topic, numbered(id, epoch, 7, 1)).await);
             peer.rt.sleep(Duration::from_secs(1_300)).await;
             assert!(!remembers(peer, &topic, numbered(id, epoch, 7, 1)).await);
+        });
+    }
+
+    /// The batch may be written all the same: it is, here.
+    #[test]
+    fn c28_a_produce_that_takes_longer_than_it_may_is_told_so() {
+        simulated(&[], async |simulated| {
+            let (mut connection, topic) = with_topic(&simulated.peer, &[]).await;
+            simulated.sim.disk(NODE).set_latency(Duration::from_secs(2)..=Duration::from_secs(2));
+            let request = wire::ProduceRequest { timeout_ms: 500, ..produce_request(&topic, batch(1), -1) };
+            let answer = connection.ask(&request, PRODUCE).await.responses[0].partition_responses.remove(0);
+            assert_eq!((error(answer.error_code), answer.base_offset), (ErrorCode::RequestTimedOut, -1));
+            simulated.peer.rt.sleep(Duration::from_secs(20)).await;
+            assert_eq!(connection.fetch(&topic, 0).await.high_watermark, 1);
+        });
+    }
+
+    /// Asked with the same batches, 4.3 answers UNKNOWN_SERVER_ERROR where nothing decompresses, and INVALID_RECORD.
+    #[test]
+    fn c22_what_is_compressed_is_looked_into_where_the_topic_says_so() {
+        simulated(&[], async |simulated| {
+            let mut broken = compressed(Compression::Gzip, 3);
+            let last = broken.len() - 1;
+            broken[last - 12] ^= 0x55;
+            seal(&mut broken);
+            let mut miscounted = compressed(Compression::Gzip, 3);
+            miscounted[LAST_OFFSET_DELTA..][..4].copy_from_slice(&3i32.to_be_bytes());
+            miscounted[RECORD_COUNT..][..4].copy_from_slice(&4i32.to_be_bytes());
+            seal(&mut miscounted);
+            let records = [("ottla.produce.validation", "records")];
+            for (configs, expected) in [
+                (&records[..], [ErrorCode::CorruptMessage, ErrorCode::InvalidRecord]),
+                (&[][..], [ErrorCode::None; 2]),
+            ] {
+                let (mut connection, topic) = with_topic(&simulated.peer, configs).await;
+                for (batch, expected) in [&broken, &miscounted].into_iter().zip(expected) {
+                    assert_eq!(sent(&mut connection, &topic, batch.clone()).await.0, expected);
+                }
+            }
         });
     }
 
