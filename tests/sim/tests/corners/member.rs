@@ -303,9 +303,17 @@ impl Connection {
             ..OffsetFetchRequestGroup::default()
         };
         let request = OffsetFetchRequest { groups: vec![group], ..OffsetFetchRequest::default() };
-        let answer = self.ask(&request, OFFSET_FETCH).await;
-        assert_eq!(error(answer.groups[0].error_code), ErrorCode::None);
-        let partition = &answer.groups[0].topics[0].partitions[0];
-        (error(partition.error_code), partition.committed_offset)
+        for _ in Connection::looks() {
+            let answer = self.ask(&request, OFFSET_FETCH).await;
+            // A coordinator that has just started reads what it knows first.
+            if error(answer.groups[0].error_code) == ErrorCode::CoordinatorLoadInProgress {
+                self.pause().await;
+                continue;
+            }
+            assert_eq!(error(answer.groups[0].error_code), ErrorCode::None);
+            let partition = &answer.groups[0].topics[0].partitions[0];
+            return (error(partition.error_code), partition.committed_offset);
+        }
+        panic!("the coordinator does not get ready");
     }
 }
