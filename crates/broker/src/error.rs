@@ -333,7 +333,7 @@ pub fn quorum_code(error: &QuorumError) -> ErrorCode {
     match error {
         QuorumError::Refused(_) => ErrorCode::UnknownServerError,
         QuorumError::TooLarge { .. } => ErrorCode::PolicyViolation,
-        QuorumError::Fenced(_) => ErrorCode::KafkaStorageError,
+        QuorumError::NotWritten(_) | QuorumError::Fenced(_) => ErrorCode::KafkaStorageError,
         QuorumError::Closed => ErrorCode::BrokerNotAvailable,
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! - R1 Committed changes are carried out in order; `applied` says how far. A change that fails is logged and
 //!   passed: the image stays what the cluster agreed on, and the partition concerned answers with its error.
+//! - R2 A partition that the file system refused to open, as a full one does, is tried again until it is open.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use log::LogError;
 use meta::{Change, ConfigResourceKind, Image, Index, Partition as State, Topic};
 use model::{PartitionIndex, TopicName, TopicPartition};
 use quorum::Committed;
@@ -19,12 +22,19 @@ pub struct Reconciler {
     node: Arc<Node>,
     opener: Arc<Opener>,
     applied: watch::Sender<Index>,
+    unopened: Unopened,
 }
+
+/// Partitions whose files the disk refused, to be opened when it no longer does.
+type Unopened = Arc<std::sync::Mutex<BTreeSet<TopicPartition>>>;
+
+/// How often they are tried again.
+const OPEN_RETRY: Duration = Duration::from_secs(1);
 
 impl Reconciler {
     /// Nothing is carried out yet.
     pub fn new(node: Arc<Node>, opener: Arc<Opener>, applied: watch::Sender<Index>) -> Reconciler {
-        Reconciler { node, opener, applied }
+        Reconciler { node, opener, applied, unopened: Unopened::default() }
     }
 
     /// Opens everything that this broker leads in the image it starts with.
@@ -42,10 +52,11 @@ impl Reconciler {
         for _ in 0..next {
             let (queue, done) = (Arc::clone(&queue), done.clone());
             let (node, opener) = (Arc::clone(&self.node), Arc::clone(&self.opener));
+            let unopened = Arc::clone(&self.unopened);
             self.node.rt().spawn("partition opener", async move {
                 let take = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
                 while let Some(opening) = take() {
-                    open(&node, &opener, opening).await;
+                    open(&node, &opener, &unopened, opening).await;
                 }
                 drop(done);
             });
@@ -57,11 +68,33 @@ impl Reconciler {
 
     /// Carries out what is committed from now on.
     pub async fn run(self, mut committed: mpsc::Receiver<Committed>) {
-        while let Some(Committed { image, changes, .. }) = committed.recv().await {
-            for change in changes {
-                self.carry_out(&image, change).await;
+        loop {
+            let is_waiting = !lock(&self.unopened).is_empty();
+            rt::select! {
+                committed = committed.recv() => {
+                    let Some(Committed { image, changes, .. }) = committed else { return };
+                    for change in changes {
+                        self.carry_out(&image, change).await;
+                    }
+                    self.applied.send_replace(image.next_index());
+                }
+                () = self.node.rt().sleep(OPEN_RETRY), if is_waiting => self.open_again().await,
             }
-            self.applied.send_replace(image.next_index());
+        }
+    }
+
+    /// Tries what could not be opened; what is gone from the image is forgotten.
+    async fn open_again(&self) {
+        let image = self.node.image();
+        let waiting = lock(&self.unopened).clone();
+        for id in waiting {
+            let is_wanted =
+                image.topic(id.topic_id).is_some_and(|topic| topic.partition(id.partition).is_some());
+            if is_wanted {
+                self.take_up(&image, id).await;
+            } else {
+                lock(&self.unopened).remove(&id);
+            }
         }
     }
 
@@ -91,7 +124,7 @@ impl Reconciler {
         if let Some(opening) = self.opening(image, topic, id.partition, state)
             && self.node.partitions.find(id.topic_id, id.partition).is_none()
         {
-            open(&self.node, &self.opener, opening).await;
+            open(&self.node, &self.opener, &self.unopened, opening).await;
         }
     }
 
@@ -135,15 +168,25 @@ impl Reconciler {
     }
 }
 
-async fn open(node: &Arc<Node>, opener: &Opener, opening: Opening) {
-    let (topic, index) = (opening.topic.clone(), opening.id.partition);
+async fn open(node: &Arc<Node>, opener: &Opener, unopened: &Unopened, opening: Opening) {
+    let (topic, id) = (opening.topic.clone(), opening.id);
     match opener.open(opening).await {
         Ok(partition) => {
+            lock(unopened).remove(&id);
             node.partitions.insert(Arc::clone(&partition));
             if topic == TopicName::consumer_offsets() {
                 node.coordinators.start(partition);
             }
         }
-        Err(error) => tracing::error!("partition {topic}-{index} cannot be served: {error}"),
+        Err(error) => {
+            let is_tried_again = matches!(error, LogError::Io(_));
+            if !is_tried_again || lock(unopened).insert(id) {
+                tracing::error!("partition {topic}-{} cannot be served: {error}", id.partition);
+            }
+        }
     }
+}
+
+fn lock(unopened: &Unopened) -> std::sync::MutexGuard<'_, BTreeSet<TopicPartition>> {
+    unopened.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

@@ -64,6 +64,8 @@ mod concurrency_tests;
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
+mod full_disk_tests;
+#[cfg(test)]
 mod recovery_tests;
 #[cfg(test)]
 mod tests;

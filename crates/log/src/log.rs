@@ -3,7 +3,8 @@
 //! - I1 Offsets are dense at append; each batch begins where the one before it ended.
 //! - I2 `durable end <= log end`; readers see written batches, syncs make them durable, in that order.
 //! - I6 A batch of an idempotent producer is appended once: [`Log::check_sequence`] says which ones were.
-//! - A failed write or sync fences the log: what the disk holds then is known only after recovery.
+//! - W1 A failed write is cut back, and what it was to write was never appended: a full disk refuses and fences nothing.
+//! - W2 A failed sync fences the log, and so does a cut that fails: what the disk holds is known only after recovery.
 //!
 //! Owned by one task on a lane; its calls block for writes, never for syncs, but for [`Log::close`] and truncation.
 
@@ -271,13 +272,33 @@ impl Log {
     }
 
     /// Writes what was appended, in one call, and lets readers see it. Makes nothing durable.
+    ///
+    /// When that fails, nothing of it was appended, and the log goes on where it was unless it is fenced (W1, W2).
     pub fn write(&mut self) -> Result<(), LogError> {
         self.check_fence()?;
         if self.gather.is_empty() {
             return Ok(());
         }
-        let written = self.write_gathered();
-        written.map_err(|error| self.fence_on(error))
+        self.write_gathered().map_err(|error| self.take_back(error))
+    }
+
+    /// Forgets what was gathered and could not be written; yields the error, or that of forgetting.
+    fn take_back(&mut self, error: io::Error) -> LogError {
+        let headers = self.gather.take_headers();
+        self.next = headers.first().map_or(self.next, |first| first.base_offset);
+        if self.active.size() == 0 {
+            (self.first_timestamp, self.active_since_ms) = (None, None);
+        }
+        if headers.iter().any(BatchHeader::is_idempotent) {
+            match self.producers_at(self.next) {
+                Ok(restored) => self.producers = restored,
+                Err(failed) => {
+                    self.fence(&failed.to_string());
+                    return failed;
+                }
+            }
+        }
+        LogError::Io(error)
     }
 
     fn write_gathered(&mut self) -> io::Result<()> {
@@ -287,8 +308,13 @@ impl Log {
         };
         let size = self.gather.size();
         let before = self.active.size();
-        self.gather.write_to(&file, before)?;
+        let written = self.gather.write_to(&file, before);
+        let cut = if written.is_err() { file.set_len(before) } else { Ok(()) };
         self.dirty.log = Some(file);
+        if let Err(error) = cut {
+            self.fence(&format!("a part of a failed write could not be cut back: {error}"));
+        }
+        written?;
         self.dirty.bytes += size;
         self.bytes_since_snapshot += size;
         let mut position = before;
@@ -305,13 +331,22 @@ impl Log {
             self.write_ends.pop_front();
         }
         self.write_ends.push_back(Mark { offset: self.next, segment: self.active.base(), position });
+        self.write_aids();
+        Ok(())
+    }
+
+    /// Writes what makes reads and recovery quick. Where that fails, it waits in memory for the next time.
+    fn write_aids(&mut self) {
+        let mut written = Ok(());
         if self.active.offsets.wants_flush() || self.active.times.wants_flush() {
-            self.flush_indexes()?;
+            written = self.flush_indexes();
         }
         if UNSYNCED_BYTES_MAX <= self.bytes_since_snapshot {
-            self.take_snapshot()?;
+            written = written.and_then(|()| self.take_snapshot());
         }
-        Ok(())
+        if let Err(error) = written {
+            tracing::debug!(dir = %self.shared.folder.dir.display(), %error, "index entries wait in memory");
+        }
     }
 
     /// Notes how far consumers may read, so that readers of the tail find its place in the file at once.
@@ -352,7 +387,7 @@ impl Log {
             return Ok(());
         }
         write(&self.shared.epochs).assign(epoch, header.base_offset);
-        self.persist_epochs().map_err(|error| self.fence_on(error))
+        Ok(self.persist_epochs()?)
     }
 
     pub(crate) fn persist_epochs(&mut self) -> io::Result<()> {

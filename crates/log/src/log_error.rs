@@ -57,7 +57,7 @@ impl fmt::Display for Corruption {
 /// Why an operation of the writer failed.
 #[derive(Debug)]
 pub enum LogError {
-    /// The file system refused; the log is fenced where bytes may have been written.
+    /// The file system refused. Nothing was written, and it may be tried again, unless the log is fenced now.
     Io(io::Error),
     /// Durable bytes are damaged.
     Corrupt(Corruption),

@@ -207,11 +207,11 @@ fn create(
 
 /// Creates the three files of an empty segment; nothing is synced.
 pub(crate) fn create_segment(folder: &Arc<Folder>, base: Offset) -> io::Result<Arc<Segment>> {
-    folder.fs.open(&folder.path(base, Kind::Log), Open::CreateNew)?;
     for kind in [Kind::OffsetIndex, Kind::TimeIndex] {
-        // One may be left of a segment whose batches are gone.
+        // One may be left of a segment whose batches are gone, or that was never begun.
         folder.fs.open(&folder.path(base, kind), Open::Create)?.set_len(0)?;
     }
+    folder.fs.open(&folder.path(base, Kind::Log), Open::CreateNew)?;
     let (offsets, times) = (IndexFile::new(0, None), IndexFile::new(0, None));
     Ok(Arc::new(Segment::new(Arc::clone(folder), base, 0, offsets, times)))
 }

@@ -64,10 +64,12 @@ impl Log {
     /// Nothing is synced here. Closed file, indexes and names are all part of the next sync job, and only when that
     /// is done may anything in the new segment count as durable. The snapshot of producers is written after it (V1
     /// of recovery). A crash before finds names missing or tails torn, all above the durable end.
+    ///
+    /// What fails may be done again: the log has rolled, or goes on as if nothing had been tried.
     pub(crate) fn roll(&mut self) -> Result<(), LogError> {
         self.write()?;
-        let rolled = self.close_segment().and_then(|()| self.begin_segment(self.next));
-        rolled.map_err(|error| self.fence_on(error))
+        self.close_segment()?;
+        Ok(self.begin_segment(self.next)?)
     }
 
     fn close_segment(&mut self) -> io::Result<()> {

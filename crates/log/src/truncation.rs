@@ -168,7 +168,7 @@ impl Log {
     }
 
     /// The producers as they were at `end`: the newest snapshot, and the batches behind it.
-    fn producers_at(&self, end: Offset) -> Result<Producers, LogError> {
+    pub(crate) fn producers_at(&self, end: Offset) -> Result<Producers, LogError> {
         let folder = &self.shared.folder;
         let mut from = self.log_start();
         let mut producers = Producers::default();

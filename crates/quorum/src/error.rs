@@ -22,7 +22,9 @@ pub enum QuorumError {
         /// Bytes an entry may have.
         max: usize,
     },
-    /// A write or sync failed (Q4). The proposal may or may not be there after the next start.
+    /// The disk refused the write, so it may be full. Nothing was written; trying again later may pass.
+    NotWritten(Arc<str>),
+    /// A sync failed (Q4). The proposal may or may not be there after the next start.
     Fenced(Arc<str>),
     /// The quorum was closed or its process ends. The proposal may or may not be there after the next start.
     Closed,
@@ -34,6 +36,9 @@ impl fmt::Display for QuorumError {
             QuorumError::Refused(error) => write!(f, "the metadata refuses this change: {error}"),
             QuorumError::TooLarge { size, max } => {
                 write!(f, "a change of {size} bytes is too large, {max} is the limit; ask for less at once")
+            }
+            QuorumError::NotWritten(reason) => {
+                write!(f, "the metadata log could not be written: {reason}; nothing was changed, try again")
             }
             QuorumError::Fenced(reason) => write!(f, "the metadata log takes no more changes: {reason}"),
             QuorumError::Closed => f.write_str("the metadata log is closed"),

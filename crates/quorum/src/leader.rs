@@ -4,6 +4,7 @@
 //! - L2 One sync is under way at a time; what is admitted meanwhile waits for the next (Q2).
 //! - L3 Publishing comes before answering: whoever was answered sees his change in the image.
 //! - L4 Once fenced, every waiting and every later update hears so, and nothing is published any more (Q4).
+//! - L5 What could not be written was never decided: the image goes back to what is in the log, and who waits hears so.
 
 use std::future::Future;
 use std::io;
@@ -159,10 +160,34 @@ impl Leader {
                 Ok(())
             }
             Err(NotAppended::Failed(reason)) => {
-                drop(request.done.send(Err(QuorumError::Fenced(Arc::clone(&reason)))));
+                drop(request.done.send(Err(self.failure(&reason))));
                 Err(reason)
             }
         }
+    }
+
+    /// What a caller hears whose entry could not be appended or written.
+    fn failure(&self, reason: &Arc<str>) -> QuorumError {
+        match self.log.fenced() {
+            Some(_) => QuorumError::Fenced(Arc::clone(reason)),
+            None => QuorumError::NotWritten(Arc::clone(reason)),
+        }
+    }
+
+    /// Undoes what was admitted and is not in the log, and whatever was decided on it (L5).
+    fn take_back(&mut self, reason: &Arc<str>, published: &Arc<Image>) {
+        let end = self.log.log_end();
+        let is_written =
+            |admitted: &Admitted| admitted.entry.as_ref().is_none_or(|entry| offset(entry.index) < end);
+        let written = self.gathering.iter().position(|admitted| !is_written(admitted));
+        for admitted in self.gathering.split_off(written.unwrap_or(self.gathering.len())) {
+            admitted.fail(self.failure(reason));
+        }
+        let under_way = self.round.as_ref().map_or(&[][..], |round| &round.admitted);
+        let newest =
+            under_way.iter().chain(&self.gathering).rev().find_map(|admitted| admitted.entry.as_ref());
+        let newest = newest.map_or(published, |entry| &entry.image);
+        self.proposed = Image::clone(newest);
     }
 
     fn append(&mut self, records: Vec<MetadataRecord>) -> Result<Committed, NotAppended> {
@@ -227,7 +252,7 @@ impl Leader {
 enum NotAppended {
     /// It cannot be; nothing was written.
     Refused(QuorumError),
-    /// The log failed.
+    /// The log failed, or refused this entry and those that waited with it.
     Failed(Arc<str>),
 }
 
@@ -282,7 +307,7 @@ impl Leading {
             match next {
                 Some(Message::Update(request)) => {
                     if let Err(reason) = self.leader.admit(request) {
-                        self.fence(&reason);
+                        self.on_not_written(&reason);
                     }
                 }
                 Some(Message::Close(done)) => self.leader.closing.get_or_insert_default().push(done),
@@ -315,8 +340,19 @@ impl Leading {
                 let admitted = std::mem::take(&mut self.leader.gathering);
                 self.publish(admitted).await;
             }
-            Err(error) => self.fence(&error.to_string()),
+            Err(error) => self.on_not_written(&Arc::from(error.to_string())),
         }
+    }
+
+    /// A write failed: the log goes on without what was to be written, unless it is fenced (L5).
+    fn on_not_written(&mut self, reason: &Arc<str>) {
+        if self.leader.log.fenced().is_some() {
+            self.fence(reason);
+            return;
+        }
+        tracing::error!(%reason, "a change of the metadata could not be written and is refused");
+        let published = Arc::clone(&self.outlets.images.borrow());
+        self.leader.take_back(reason, &published);
     }
 
     async fn on_synced(&mut self, synced: Synced) {
@@ -359,7 +395,8 @@ impl Leading {
                 let log = &mut self.leader.log;
                 let removed = log.advance_start(offset(needed_from)).and_then(|()| log.remove_before_start());
                 if let Err(error) = removed {
-                    self.fence(&error.to_string());
+                    // Its files stay until the next snapshot, unless the log is fenced.
+                    self.on_not_written(&Arc::from(error.to_string()));
                 }
             }
             Ok(None) => {}

@@ -329,6 +329,42 @@ fn a_failed_sync_fences_and_is_told() {
 }
 
 #[test]
+fn a_full_disk_refuses_changes_and_takes_them_again() {
+    for free in [0, 20, 100, 200] {
+        let sim = Sim::new(9);
+        let rt = sim.node("n1");
+        sim.run(async {
+            let Opened { quorum, image, committed } = open(&rt, roomy).await.unwrap();
+            rt.spawn("follower", follow(committed, image.next_index()));
+            quorum.propose(vec![set("before")]).await.unwrap();
+            let before = quorum.image();
+            sim.disk("n1").set_free_bytes(free);
+            // The first waits with the second for one write, and the third is decided on what was taken back.
+            let (first, second) = (quorum.clone(), quorum.clone());
+            let (done, mut results) = mpsc::unbounded_channel();
+            for (quorum, key) in [(first, "one"), (second, "two")] {
+                let done = done.clone();
+                rt.spawn("proposer", async move {
+                    drop(done.send(quorum.propose(vec![set(key)]).await.map(drop)));
+                });
+            }
+            for _ in 0..2 {
+                let error = results.recv().await.unwrap().unwrap_err();
+                assert!(matches!(error, QuorumError::NotWritten(_)), "{free}: {error}");
+            }
+            assert_eq!(quorum.image(), before);
+            sim.disk("n1").set_free_bytes(1 << 30);
+            quorum.propose(vec![set("after")]).await.unwrap();
+            assert_eq!(keys(&quorum.image()), BTreeSet::from(["before".to_owned(), "after".to_owned()]));
+        });
+        sim.power_cut("n1");
+        let rt = sim.node("n1");
+        let found = sim.run(async { keys(&open(&rt, roomy).await.unwrap().image) });
+        assert_eq!(found, BTreeSet::from(["before".to_owned(), "after".to_owned()]), "{free}");
+    }
+}
+
+#[test]
 fn the_folder_is_kafkas_log_with_a_vote_and_checkpoints() {
     let sim = Sim::new(8);
     closed_node_of(&sim, |options| QuorumOptions { snapshot_every: 7, ..options });

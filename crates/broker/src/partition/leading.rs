@@ -3,6 +3,7 @@
 //! - W1 Batches are appended in the order in which they came to the lane.
 //! - W2 At most one sync of a partition is under way; what is written meanwhile goes into the next.
 //! - W3 After the log failed nothing is appended, published or acknowledged any more.
+//! - W4 What the disk has no room for is refused, and the partition goes on; the next append tries again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub(super) struct Leading {
     /// Who waits for the disk to have everything below an offset, whatever the contract.
     syncing_to: Vec<(Offset, oneshot::Sender<Result<(), PartitionError>>)>,
     sync_under_way: bool,
+    /// The last write was refused; said once.
+    refusing: bool,
     failed: bool,
 }
 
@@ -59,6 +62,7 @@ impl Leading {
             held_back: VecDeque::new(),
             syncing_to: Vec::new(),
             sync_under_way: false,
+            refusing: false,
             failed: false,
         };
         // A log that holds nothing ends at the leader's first high watermark: no step will advance it there.
@@ -131,8 +135,29 @@ impl Leading {
         if let LogError::BatchTooLarge { .. } = error {
             return AppendError::LargerThanSegment;
         }
-        self.fail(&error);
+        self.on_not_written(&error);
         AppendError::Storage
+    }
+
+    /// A write failed. Whoever waits for what is not in the log hears so; the log goes on unless it is fenced (W4).
+    fn on_not_written(&mut self, error: &LogError) {
+        if self.log.fenced().is_some() {
+            self.fail(error);
+            return;
+        }
+        if !std::mem::replace(&mut self.refusing, true) {
+            tracing::error!(
+                "{}-{}: records are refused until the disk takes them again: {error}",
+                self.handle.topic,
+                self.handle.id.partition
+            );
+        }
+        let end = self.log.log_end();
+        for waiter in self.unwritten.extract_if(.., |waiter| end < waiter.end) {
+            if let Some(Pending { reply, .. }) = self.pending.remove(&waiter.ticket) {
+                drop(reply.send(Err(AppendError::Storage)));
+            }
+        }
     }
 
     /// Hands what was gathered to the kernel and, when the topic promises disks, asks for a sync.
@@ -140,9 +165,22 @@ impl Leading {
         if self.failed {
             return None;
         }
-        if let Err(error) = self.log.write() {
-            self.fail(&error);
-            return None;
+        match self.log.write() {
+            Ok(()) if self.refusing && !self.unwritten.is_empty() => {
+                self.refusing = false;
+                tracing::info!(
+                    "{}-{}: the disk takes records again",
+                    self.handle.topic,
+                    self.handle.id.partition
+                );
+            }
+            Ok(()) => {}
+            Err(error) => {
+                self.on_not_written(&error);
+                if self.failed {
+                    return None;
+                }
+            }
         }
         self.step(Event::Appended { log_end: self.log.log_end() });
         for waiter in std::mem::take(&mut self.unwritten) {
@@ -224,7 +262,7 @@ impl Leading {
         }
         let expired = self.log.expired_to(retention, now.0, self.leader.high_watermark());
         expired.map_err(|error| {
-            self.fail(&error);
+            self.on_not_written(&error);
             storage_failed()
         })
     }
@@ -236,7 +274,7 @@ impl Leading {
         }
         let put_away = self.log.advance_start(to).and_then(|()| self.log.put_away_before_start());
         put_away.map_err(|error| {
-            self.fail(&error);
+            self.on_not_written(&error);
             storage_failed()
         })
     }
