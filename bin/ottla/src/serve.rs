@@ -5,6 +5,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use broker::{Broker, Options, StartError};
 use cli::{DevArgs, ServeArgs};
@@ -22,6 +23,8 @@ enum Failure {
     File(PathBuf, FileFailure),
     /// The broker said no; exit code 1.
     Start(StartError),
+    /// The disk failed while it served; exit code 1.
+    Disk(Arc<str>),
     /// The machine said no; exit code 1.
     System(std::io::Error),
 }
@@ -44,6 +47,11 @@ impl fmt::Display for Failure {
             }
             Failure::File(path, FileFailure::Wrong(error)) => write!(f, "{}: {error}", path.display()),
             Failure::Start(error) => error.fmt(f),
+            Failure::Disk(reason) => write!(
+                f,
+                "stopped, because nothing can be written safely any more: {reason}. What was acknowledged is kept: \
+                 start again once the disk is sound"
+            ),
             Failure::System(error) => error.fmt(f),
         }
     }
@@ -53,7 +61,7 @@ impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
             Failure::Setting(_) | Failure::File(..) => ExitCode::from(2),
-            Failure::Start(_) | Failure::System(_) => ExitCode::FAILURE,
+            Failure::Start(_) | Failure::Disk(_) | Failure::System(_) => ExitCode::FAILURE,
         }
     }
 }
@@ -134,16 +142,12 @@ async fn run(
         );
     }
     ready(&broker, &settings, rt.now().saturating_since(began).as_millis());
-    rt::select! {
-        signal = rt::os::termination_signal() => signal.map_err(Failure::System)?,
-        reason = broker.failed() => {
-            // Reads go on being answered; what changes something is refused until somebody restarts the broker.
-            tracing::error!("the metadata log failed: {reason}; restart the broker once the disk is sound");
-            rt::os::termination_signal().await.map_err(Failure::System)?;
-        }
-    }
+    let ended = rt::select! {
+        signal = rt::os::termination_signal() => signal.map_err(Failure::System),
+        reason = broker.failed() => Err(Failure::Disk(reason)),
+    };
     broker.stop().await;
-    Ok(())
+    ended
 }
 
 async fn settings(rt: &Rt, args: &ServeArgs) -> Result<Settings, Failure> {

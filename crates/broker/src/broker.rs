@@ -76,16 +76,29 @@ impl fmt::Display for StartError {
                  0.0.0.0 for all",
                 listener.host
             ),
+            StartError::DataDir(log::DataDirError::Io(error)) => no_folder(f, error),
             StartError::DataDir(error) => error.fmt(f),
             StartError::Listen(error) => write!(
                 f,
                 "{error}; is another broker running there? --listen HOST:PORT takes another address, port 0 any free one"
             ),
+            StartError::OpenQuorum(
+                error @ (quorum::OpenError::Io(_) | quorum::OpenError::Log(log::LogError::Io(_))),
+            ) => no_folder(f, error),
             StartError::OpenQuorum(error) => error.fmt(f),
+            StartError::Quorum(error @ quorum::QuorumError::NotWritten(_)) => no_folder(f, error),
             StartError::Quorum(error) => error.fmt(f),
             StartError::Register(error) => error.fmt(f),
         }
     }
+}
+
+/// The file system refuses what every start needs.
+fn no_folder(f: &mut fmt::Formatter<'_>, error: &dyn fmt::Display) -> fmt::Result {
+    write!(
+        f,
+        "the data folder cannot be used: {error}; make it writable and give it room, or name another one with --data-dir"
+    )
 }
 
 impl std::error::Error for StartError {}
@@ -96,6 +109,7 @@ pub struct Broker {
     server: Server,
     opener: Arc<Opener>,
     storage: Arc<Storage>,
+    commit: GroupCommit,
     addresses: Vec<SocketAddr>,
 }
 
@@ -104,8 +118,9 @@ impl Broker {
     pub async fn start(rt: &Rt, options: Options) -> Result<Broker, StartError> {
         let Options { settings } = options;
         let config = BrokerConfig::resolve(&Layers::fixed(&settings)).map_err(StartError::Config)?;
-        let storage = open_storage(rt, &config).await?;
+        // First what leaves no trace when it fails: opening the folder takes its clean mark away.
         let bound = bind(rt, &config).await?;
+        let storage = open_storage(rt, &config).await?;
         let addresses = bound.addresses().to_vec();
         let commit =
             GroupCommit::start(rt, storage.data_dir()).map_err(|error| StartError::DataDir(error.into()))?;
@@ -145,7 +160,7 @@ impl Broker {
         node.limit_connections(&image);
         let (admission, service) = (node.admission.clone(), BrokerService::new(Arc::clone(&node)));
         let server = Server::start(rt, bound, request_limits(&node.config), admission, service);
-        Ok(Broker { node, server, opener, storage, addresses })
+        Ok(Broker { node, server, opener, storage, commit, addresses })
     }
 
     /// The addresses it listens on, with the ports that were taken.
@@ -166,9 +181,14 @@ impl Broker {
         self.node.has_advertised_listeners()
     }
 
-    /// Waits until the metadata log failed, and says how; the broker serves what it has, and changes nothing more.
+    /// Waits until the metadata log or the whole data folder can no longer be trusted to be written, and says why.
+    ///
+    /// A broker that can change nothing is of no use to anyone: stop it, and let whoever watches over it act.
     pub async fn failed(&self) -> Arc<str> {
-        self.node.quorum.failed().await
+        rt::select! {
+            error = self.commit.failed() => Arc::from(format!("the file system could not be synced: {error}")),
+            reason = self.node.quorum.failed() => reason,
+        }
     }
 
     /// Stops cleanly (B3).

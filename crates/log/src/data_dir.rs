@@ -76,14 +76,21 @@ impl fmt::Display for DataDirError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DataDirError::InUse(path) => {
-                write!(f, "the data folder {} is in use by another process", path.display())
+                write!(
+                    f,
+                    "the data folder {} is in use by another process; stop that one, or name another folder with \
+                     --data-dir",
+                    path.display()
+                )
             }
             DataDirError::Foreign { path, found } => write!(
                 f,
-                "the data folder {} belongs to node {} of cluster {}",
+                "the data folder {} belongs to node {} of cluster {}, and this node is another; start it with \
+                 --set node.id={}, or name another folder with --data-dir",
                 path.display(),
                 found.node_id,
-                found.cluster_id
+                found.cluster_id,
+                found.node_id
             ),
             DataDirError::Damaged(path) => {
                 write!(f, "{} cannot be read: its text is damaged", path.display())

@@ -9,7 +9,7 @@
 use std::io;
 use std::sync::Arc;
 
-use rt::channel::{mpsc, oneshot};
+use rt::channel::{mpsc, oneshot, watch};
 use rt::{File, Rt};
 
 use crate::data_dir::DataDir;
@@ -24,6 +24,7 @@ const THREADS_MAX: usize = 4;
 pub struct GroupCommit {
     // Not bounded: a log has one job under way, so there are never more than partitions.
     jobs: mpsc::UnboundedSender<Request>,
+    failed: watch::Receiver<Option<Arc<io::Error>>>,
 }
 
 struct Request {
@@ -37,15 +38,16 @@ impl GroupCommit {
         let anchor = data_dir.anchor().clone();
         let allowed = rt.fs().filesystem_sync_reports_errors(&anchor)?;
         let (sender, receiver) = mpsc::unbounded_channel();
+        let (failed_to, failed) = watch::channel(None);
         let rounds = Rounds {
             rt: rt.clone(),
             anchor,
             chooser: MethodChooser::new(allowed),
             jobs: receiver,
-            failed: None,
+            failed: failed_to,
         };
         rt.spawn("group commit", rounds.run());
-        Ok(GroupCommit { jobs: sender })
+        Ok(GroupCommit { jobs: sender, failed })
     }
 
     /// Hands a job in; `done` is called, on another task, when it is over. It must not block.
@@ -55,6 +57,20 @@ impl GroupCommit {
             // The rounds end with the runtime only; what was not synced must not look as if it were.
             let Request { job, done } = refused.0;
             done(Synced { ticket: job.ticket, result: Err(Arc::new(io::ErrorKind::BrokenPipe.into())) });
+        }
+    }
+
+    /// Waits until the whole file system failed to sync, after which nothing in the folder is written any more (G4).
+    pub async fn failed(&self) -> Arc<io::Error> {
+        let mut failed = self.failed.clone();
+        let error = match failed.wait_for(Option::is_some).await {
+            Ok(failed) => failed.clone(),
+            Err(_) => None,
+        };
+        match error {
+            Some(error) => error,
+            // The rounds ended in good order.
+            None => std::future::pending().await,
         }
     }
 
@@ -78,7 +94,7 @@ struct Rounds {
     chooser: MethodChooser,
     jobs: mpsc::UnboundedReceiver<Request>,
     /// How the whole file system failed (G4).
-    failed: Option<Arc<io::Error>>,
+    failed: watch::Sender<Option<Arc<io::Error>>>,
 }
 
 impl Rounds {
@@ -93,9 +109,10 @@ impl Rounds {
     }
 
     async fn round(&mut self, round: Vec<Request>) {
-        if let Some(error) = &self.failed {
+        let failed = self.failed.borrow().clone();
+        if let Some(error) = failed {
             for Request { job, done } in round {
-                done(Synced { ticket: job.ticket, result: Err(Arc::clone(error)) });
+                done(Synced { ticket: job.ticket, result: Err(Arc::clone(&error)) });
             }
             return;
         }
@@ -140,7 +157,9 @@ impl Rounds {
     async fn file_system(&mut self, round: Vec<Request>) {
         let (fs, anchor) = (self.rt.fs().clone(), self.anchor.clone());
         let result = self.rt.blocking(move || fs.sync_filesystem(&anchor)).await.map_err(Arc::new);
-        self.failed = result.as_ref().err().cloned();
+        if let Err(error) = &result {
+            self.failed.send_replace(Some(Arc::clone(error)));
+        }
         for Request { job, done } in round {
             done(Synced { ticket: job.ticket, result: result.clone() });
         }
