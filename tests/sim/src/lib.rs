@@ -7,8 +7,10 @@
 pub mod checker;
 pub mod draw;
 pub mod history;
+pub mod hostile;
 pub mod load;
 pub mod raw;
+pub mod samples;
 pub mod scenario;
 pub mod seeds;
 pub mod server;

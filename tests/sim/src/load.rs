@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use client::{
-    Admin, Consumer, ConsumerConfig, Event, GroupConfig, NewRecord, NewTopic, Producer, ProducerConfig,
-    Reset, TopicPartition,
+    Admin, Client, Consumer, ConsumerConfig, Event, GroupConfig, NewRecord, NewTopic, OffsetQuery, Producer,
+    ProducerConfig, Reset, TopicPartition,
 };
 use model::{ErrorCode, Offset, TopicName};
 use record::Compression;
@@ -274,4 +274,45 @@ async fn delete(worker: &Worker, admin: &Admin, name: &TopicName) {
 
 fn note(recorder: &Recorder, name: &TopicName, change: impl FnOnce(&mut TopicLife)) {
     change(recorder.lock().topics.entry(name.clone()).or_default());
+}
+
+/// The topic that loses its oldest records, by order and by retention.
+pub const TRIMMED: &str = "trimmed";
+
+/// Writes to a topic whose oldest records go: neither its start nor its end ever moves back.
+pub async fn trim(mut worker: Worker) {
+    let place = TopicPartition::new(TopicName::parse(TRIMMED).expect("a topic's name"), 0);
+    let client = connect(&worker.rt, worker.address).await;
+    let mut connection = None;
+    let (mut start, mut end) = (Offset::ZERO, Offset::ZERO);
+    for number in 0.. {
+        if worker.is_stopped() {
+            return;
+        }
+        let record = (RecordId { writer: u32::MAX, number }, vec![7; 400]);
+        let base = write_until_acknowledged(&mut worker, &mut connection, &place, &[record]).await;
+        assert!(end <= base, "a record got offset {base:?} although the log ended at {end:?}");
+        end = base.next();
+        if worker.draw.one_in(4) {
+            let kept = i64::try_from(worker.draw.within(0..=end.since(start))).expect("few records");
+            let before = BTreeMap::from([(place.clone(), end.plus(-kept))]);
+            match Admin::new(&client).delete_records(&before).await {
+                Ok(starts) => start = start.max(starts[&place]),
+                // Retention was there first.
+                Err(error) => assert_eq!(error.code(), Some(ErrorCode::OffsetOutOfRange), "{error}"),
+            }
+        }
+        let found = offset_of(&client, &place, OffsetQuery::Earliest).await;
+        assert!(start <= found, "the log starts at {found:?} again, which was {start:?}");
+        start = found;
+        let found = offset_of(&client, &place, OffsetQuery::Latest).await;
+        assert!(end <= found, "the log ends at {found:?} again, which was {end:?}");
+        worker.pause(0..=100).await;
+    }
+}
+
+async fn offset_of(client: &Client, place: &TopicPartition, query: OffsetQuery) -> Offset {
+    let query = BTreeMap::from([(place.clone(), query)]);
+    let found = client.list_offsets(&query).await.expect("the client is patient");
+    found.get(place).copied().flatten().expect("a log has a start and an end")
 }

@@ -14,7 +14,7 @@ use rt::sim::Sim;
 use crate::checker::{self, Anomaly};
 use crate::draw::Draw;
 use crate::history::{Found, Outcome, Recorder, Row};
-use crate::load::{self, GROUP, Worker};
+use crate::load::{self, GROUP, TRIMMED, Worker};
 use crate::server::{Died, NODE, Server};
 
 /// What is wrong with the world beyond power cuts.
@@ -60,6 +60,9 @@ const TOPICS: [(&str, i32); 2] = [("orders", 3), ("rides", 2)];
 const WRITERS: u32 = 5;
 const IDEMPOTENT_WRITERS: u32 = 3;
 
+/// More room than any run needs, bytes.
+const AMPLE: u64 = 1 << 40;
+
 /// Longest time, simulated, for anything that must happen sooner or later.
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -97,7 +100,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn drive(self, mut draw: Draw) -> (Found, u32) {
-        let server = Server::new(self.sim, &[]);
+        let server = Server::new(self.sim, &[("log.retention.check.interval.ms", "1000")]);
         server.start().await.expect("nobody cuts its power yet");
         self.create_topics(&server.client(&self.watcher).await).await;
         self.lie();
@@ -107,7 +110,7 @@ impl Run<'_> {
         let readers = self.start_readers(&server, &mut draw, &reading);
         let mut cuts = 0;
         for _ in 0..self.scenario.cuts {
-            self.cut(&mut draw).await;
+            self.cut(&server, &mut draw).await;
             cuts += 1 + self.start_again(&server, &mut draw).await;
         }
         self.watcher.sleep(Duration::from_millis(draw.within(500..=1_500))).await;
@@ -130,10 +133,14 @@ impl Run<'_> {
         if self.scenario.lie == Lie::AnswersBeforeSync {
             configs.insert("ottla.durability".to_owned(), "memory".to_owned());
         }
-        for (name, partitions) in TOPICS {
+        let mut trimmed = configs.clone();
+        trimmed.insert("retention.bytes".to_owned(), "10000".to_owned());
+        trimmed.insert("internal.segment.bytes".to_owned(), "3000".to_owned());
+        let mut topics = TOPICS.map(|(name, partitions)| (name, partitions, configs.clone())).to_vec();
+        topics.push((TRIMMED, 1, trimmed));
+        for (name, partitions, configs) in topics {
             let (partitions, replication_factor) = (Some(partitions), Some(1));
-            let topic =
-                NewTopic { name: topic(name), partitions, replication_factor, configs: configs.clone() };
+            let topic = NewTopic { name: topic(name), partitions, replication_factor, configs };
             admin.create_topic(&topic).await.expect("a new topic");
         }
     }
@@ -172,6 +179,11 @@ impl Run<'_> {
         }
         let worker = self.worker("admin", server, draw, stop);
         tasks.push(worker.rt.clone().spawn("churn", load::churn(worker)));
+        // Where the world lies, logs do move back.
+        if self.scenario.lie == Lie::None {
+            let worker = self.worker("trimmer", server, draw, stop);
+            tasks.push(worker.rt.clone().spawn("trimmer", load::trim(worker)));
+        }
         tasks
     }
 
@@ -191,13 +203,45 @@ impl Run<'_> {
 
     /// Ends the broker: its power goes, at a time or before a disk call, or its process is killed, perhaps after a sync
     /// failed; waits until it is over.
-    async fn cut(&self, draw: &mut Draw) {
+    async fn cut(&self, server: &Server<'_>, draw: &mut Draw) {
         // Whose numbers make a second delivery harmless may lose connections to a broker that lives on.
         for writer in 0..IDEMPOTENT_WRITERS {
             self.watcher.sleep(Duration::from_millis(draw.within(0..=100))).await;
             self.sim.network().reset(&format!("writer-{writer}"), NODE);
         }
-        match draw.within(0..=5) {
+        match draw.within(0..=8) {
+            8 => {
+                // It is stopped as a user does, and its next life begins with what the clean mark lets it trust.
+                self.watcher.sleep(Duration::from_millis(draw.within(0..=1_000))).await;
+                self.in_time("the broker stops", server.stop()).await;
+                if draw.one_in(2) {
+                    self.in_time("the broker starts", server.start()).await.expect("nobody cuts its power");
+                    self.watcher.sleep(Duration::from_millis(draw.within(0..=1_000))).await;
+                }
+                self.sim.power_cut(NODE);
+            }
+            6 => {
+                // The disk is full for a while, and has room again before its power goes, or only after.
+                self.watcher.sleep(Duration::from_millis(draw.within(0..=500))).await;
+                self.sim.disk(NODE).set_free_bytes(draw.within(0..=20_000));
+                self.watcher.sleep(Duration::from_millis(draw.within(0..=2_000))).await;
+                if draw.one_in(2) {
+                    self.sim.disk(NODE).set_free_bytes(AMPLE);
+                    self.watcher.sleep(Duration::from_millis(draw.within(0..=2_000))).await;
+                }
+                self.sim.power_cut(NODE);
+                self.sim.disk(NODE).set_free_bytes(AMPLE);
+            }
+            7 => {
+                // Some clients are cut off for longer or shorter than their sessions last, and the broker stays.
+                let cut_off = ["writer-0", "writer-1", "reader-0"];
+                let network = self.sim.network();
+                cut_off.iter().for_each(|node| network.partition(node, NODE));
+                self.watcher.sleep(Duration::from_millis(draw.within(100..=9_000))).await;
+                cut_off.iter().for_each(|node| network.heal(node, NODE));
+                self.watcher.sleep(Duration::from_millis(draw.within(0..=500))).await;
+                self.sim.power_cut(NODE);
+            }
             0 | 1 => {
                 self.watcher.sleep(Duration::from_millis(draw.within(0..=1_500))).await;
                 self.sim.power_cut(NODE);

@@ -1,5 +1,6 @@
 //! A broker on a node of the simulator whose power may go at any time.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 
 use broker::{Broker, Options};
@@ -20,6 +21,8 @@ pub struct Server<'a> {
     sim: &'a Sim,
     settings: Settings,
     address: SocketAddr,
+    /// Tells the broker that runs to stop.
+    stop: RefCell<Option<oneshot::Sender<oneshot::Sender<()>>>>,
 }
 
 /// The power went before the broker served.
@@ -47,7 +50,7 @@ impl<'a> Server<'a> {
         for (key, value) in few.iter().chain(more) {
             settings.set(key, value).unwrap_or_else(|error| panic!("{key}={value}: {error}"));
         }
-        Server { sim, settings, address }
+        Server { sim, settings, address, stop: RefCell::new(None) }
     }
 
     /// What it is started with.
@@ -70,6 +73,8 @@ impl<'a> Server<'a> {
     pub async fn start(&self) -> Result<(), Died> {
         let rt = self.sim.node(NODE);
         let (started, is_started) = oneshot::channel();
+        let (stop, is_told) = oneshot::channel::<oneshot::Sender<()>>();
+        self.stop.replace(Some(stop));
         let options = Options { settings: self.settings.clone() };
         let inside = rt.clone();
         rt.spawn("broker", async move {
@@ -77,8 +82,13 @@ impl<'a> Server<'a> {
                 Ok(running) => {
                     // Nobody waits any more when the node is about to die.
                     let _ = started.send(Ok(()));
-                    std::future::pending::<()>().await;
-                    drop(running);
+                    match is_told.await {
+                        Ok(stopped) => {
+                            running.stop().await;
+                            let _ = stopped.send(());
+                        }
+                        Err(_) => std::future::pending().await,
+                    }
                 }
                 Err(error) => drop(started.send(Err(error.to_string()))),
             }
@@ -88,6 +98,17 @@ impl<'a> Server<'a> {
             Ok(Err(error)) if self.sim.is_alive(NODE) => panic!("the broker does not start: {error}"),
             Ok(Err(_)) | Err(_) => Err(Died),
         }
+    }
+
+    /// Stops it cleanly, unless its power goes meanwhile; its node lives on.
+    pub async fn stop(&self) {
+        let (stopped, is_stopped) = oneshot::channel();
+        let stop = self.stop.take();
+        if stop.is_some_and(|stop| stop.send(stopped).is_ok()) {
+            // It hears nothing when the power goes.
+            let _ = is_stopped.await;
+        }
+        self.sim.kill(NODE);
     }
 
     /// A client of it on `rt`, patient enough for every power cut.

@@ -10,6 +10,7 @@ use rt::Rt;
 use rt::sim::Sim;
 use sim_tests::draw::Draw;
 use sim_tests::raw::{self, Raw};
+use sim_tests::samples::{VICTIM, sample};
 use sim_tests::seeds::seeds;
 use sim_tests::server::{NODE, Server};
 use wire::{
@@ -17,7 +18,6 @@ use wire::{
     incremental_alter_configs,
 };
 
-use crate::samples::{VICTIM, sample};
 use crate::support::{create_topic, start_neighbour};
 
 /// Far less than a long poll or a rebalance takes.

@@ -6,35 +6,17 @@ use std::time::Duration;
 use rt::Rt;
 use rt::sim::Sim;
 use sim_tests::draw::Draw;
-use sim_tests::raw::{self, Raw};
+use sim_tests::hostile::{Expected, Hostile, frames, served};
+use sim_tests::raw::Raw;
+use sim_tests::samples::{VICTIM, sample};
 use sim_tests::seeds::seeds;
 use sim_tests::server::{NODE, Server};
-use wire::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, Uuid};
+use wire::ApiKey;
 
-use crate::samples::{VICTIM, sample};
 use crate::support::{create_topic, start_neighbour};
 
 /// How long an answer is waited for before it counts as none.
 const PATIENCE: Duration = Duration::from_secs(15);
-
-/// Bit flips and overwritten counts for each API and version.
-const SPOILED: u64 = 6;
-
-/// A frame to send, and what must come of it.
-struct Hostile {
-    bytes: Vec<u8>,
-    expected: Expected,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Expected {
-    /// An answer: there is nothing wrong with it.
-    Answer,
-    /// The end of the connection without an answer, once nothing more comes.
-    End,
-    /// Either.
-    Any,
-}
 
 #[test]
 fn hostile_frames_disturb_nobody() {
@@ -70,7 +52,7 @@ async fn attack(sim: &Sim, draw: &mut Draw, totals: &mut Totals) {
     server.start().await.unwrap();
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
     let neighbour = start_neighbour(sim, &server, orders, &acknowledged).await;
-    for (key, first, last) in served(&rt, &server).await {
+    for (key, first, last) in served(&rt, server.address()).await {
         assert!(sample(key, last, topic_id).is_some(), "API {key} is served and has no sample to spoil");
         // One past each end too: versions that are not served.
         for version in first - 1..=last + 1 {
@@ -85,67 +67,6 @@ async fn attack(sim: &Sim, draw: &mut Draw, totals: &mut Totals) {
     let acknowledged = acknowledged.lock().unwrap();
     totals.acknowledged_to_the_neighbour += acknowledged.len();
     assert!((0..).zip(acknowledged.iter()).all(|(expected, offset)| *offset == expected), "{acknowledged:?}");
-}
-
-/// What the broker says it serves.
-async fn served(rt: &Rt, server: &Server<'_>) -> Vec<(i16, i16, i16)> {
-    let mut connection = Raw::connect(rt, server.address()).await.unwrap();
-    connection.send(&raw::frame(1, &ApiVersionsRequest::default(), 0)).await.unwrap();
-    let answer = connection.receive().await.unwrap();
-    let (_, answer) = wire::decode_response::<ApiVersionsResponse<'_>>(&answer, 0).unwrap();
-    answer.api_keys.iter().map(|api| (api.api_key, api.min_version, api.max_version)).collect()
-}
-
-fn framed(body: &[u8]) -> Vec<u8> {
-    [&i32::try_from(body.len()).unwrap().to_be_bytes()[..], body].concat()
-}
-
-fn with_size(size: i32, body: &[u8]) -> Vec<u8> {
-    [&size.to_be_bytes()[..], body].concat()
-}
-
-fn frames(key: i16, version: i16, topic_id: Uuid, is_served: bool, draw: &mut Draw) -> Vec<Hostile> {
-    let header = [&key.to_be_bytes()[..], &version.to_be_bytes(), &[0, 0, 0, 7, 0xff, 0xff, 0]].concat();
-    let whole = sample(key, version, topic_id);
-    // Produce is advertised in versions that nobody serves any more.
-    let is_well_made = is_served && whole.is_some();
-    let body = whole.map_or_else(|| header.clone(), |frame| frame[4..].to_vec());
-    let length = i32::try_from(body.len()).unwrap();
-    let below = |draw: &mut Draw, end: usize| {
-        usize::try_from(draw.within(0..=u64::try_from(end).unwrap() - 1)).unwrap()
-    };
-    let any = |bytes: Vec<u8>| Hostile { bytes, expected: Expected::Any };
-    let ends = |bytes: Vec<u8>| Hostile { bytes, expected: Expected::End };
-    let as_it_is = if is_well_made { Expected::Answer } else { Expected::Any };
-    let mut frames = vec![
-        Hostile { bytes: framed(&body), expected: as_it_is },
-        any(framed(&[&body[..], &[0; 9]].concat())),
-        ends(with_size(-length, &body)),
-        ends(with_size(i32::MIN, &body)),
-        ends(with_size(i32::MAX, &body)),
-        ends(with_size(length + 1, &body)),
-        ends(framed(&[])),
-    ];
-    for _ in 0..3 {
-        let cut = below(draw, body.len());
-        frames.push(any(framed(&body[..cut])));
-        frames.push(ends(framed(&body)[..4 + cut].to_vec()));
-    }
-    for _ in 0..SPOILED {
-        let mut flipped = body.clone();
-        flipped[below(draw, body.len())] ^= 1 << draw.within(0..=7);
-        frames.push(any(framed(&flipped)));
-        let mut counted = body.clone();
-        let at = below(draw, body.len());
-        let end = body.len().min(at + 4);
-        counted[at..end]
-            .copy_from_slice(&draw.pick(&[[0x7f, 0xff, 0xff, 0xff], [0xff; 4], [0; 4]])[..end - at]);
-        frames.push(any(framed(&counted)));
-        let noise: Vec<u8> = (0..draw.within(0..=60)).map(|_| draw.number().to_le_bytes()[0]).collect();
-        frames.push(any(framed(&[&header[..], &noise].concat())));
-        frames.push(any(framed(&noise)));
-    }
-    frames
 }
 
 async fn send(rt: &Rt, server: &Server<'_>, key: i16, version: i16, hostile: Hostile, totals: &mut Totals) {

@@ -5,13 +5,13 @@
 mod configs;
 mod connections;
 mod frozen;
+mod full_disk;
 mod generated_load;
 mod groups;
 mod hostile;
 mod pipelining;
 mod power_cuts;
 mod retention;
-mod samples;
 mod support;
 mod traces;
 mod validation;

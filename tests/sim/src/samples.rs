@@ -157,7 +157,7 @@ fn produce(topic_id: Uuid) -> ProduceRequest<'static> {
     for value in [&b"one"[..], b"two"] {
         builder.push(Some(b"key"), Some(value), &[], TimestampMs(1_700_000_000_000));
     }
-    let batch = builder.build(BatchOptions::default()).unwrap().to_vec();
+    let batch = builder.build(BatchOptions::default()).expect("a batch of small records").to_vec();
     let data = produce::PartitionProduceData { index: 0, records: Records::Bytes(batch.into()) };
     let name = VICTIM.into();
     let topic = produce::TopicProduceData { name, topic_id, partition_data: vec![data] };
