@@ -70,6 +70,16 @@ pub fn simulations(workspace: &Workspace, seeds: u32) -> Result<Outcome> {
     Ok(Outcome::of(&ended, tally))
 }
 
+/// Hostile clients at a real process for ten seconds, and what crowds and slow readers cost it.
+pub fn limits(workspace: &Workspace) -> Result<Outcome> {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(&workspace.root);
+    command.args(["test", "--release", "--package", "ottla", "--test", "limits", "--quiet"]);
+    command.env("OTTLA_HOSTILE_SECONDS", "10");
+    let ended = process::run(&mut command, &log_file(workspace, "limits"), SOAK_LIMIT)?;
+    Ok(Outcome::of(&ended, tally))
+}
+
 /// Sums the lines `test result: ok. 3 passed; 0 failed; 1 ignored; …`, one for each test binary.
 pub fn tally(output: &str) -> Option<Tally> {
     let mut sum: Option<Tally> = None;

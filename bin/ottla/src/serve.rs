@@ -141,9 +141,15 @@ async fn run(
              or another name, set --advertise HOST:PORT"
         );
     }
+    let mut signal = std::pin::pin!(rt::os::termination_signal());
+    // The first look takes the signals over: who reads `ready` may send one at once, and it must not kill.
+    rt::select! {
+        ended = &mut signal => return ended.map_err(Failure::System),
+        () = std::future::ready(()) => {}
+    }
     ready(&broker, &settings, rt.now().saturating_since(began).as_millis());
     let ended = rt::select! {
-        signal = rt::os::termination_signal() => signal.map_err(Failure::System),
+        ended = signal => ended.map_err(Failure::System),
         reason = broker.failed() => Err(Failure::Disk(reason)),
     };
     broker.stop().await;

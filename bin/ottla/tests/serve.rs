@@ -120,3 +120,125 @@ fn a_wide_bind_with_nothing_advertised_says_which_flag_to_set() {
         assert_eq!(said.contains(LINE), expected, "{flags:?}: {said}");
     }
 }
+
+/// A server that was told to stop, as a user does, and did.
+#[allow(clippy::disallowed_methods, reason = "a test ends the process it started")]
+fn stopped(mut command: Command) {
+    let mut child = Stopped(command.spawn().unwrap());
+    let mut ready = String::new();
+    BufReader::new(child.0.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    assert!(ready.starts_with("ready "), "{ready}");
+    assert!(Command::new("kill").arg(child.0.id().to_string()).status().unwrap().success());
+    assert!(child.0.wait().unwrap().success());
+}
+
+/// A server on a free port.
+fn serve_anywhere(folder: &Folder) -> Command {
+    let mut command = serve(folder);
+    command.args(["--listen", "127.0.0.1:0"]);
+    command
+}
+
+/// Whether the folder says that its logs were closed.
+fn is_clean(folder: &Folder) -> bool {
+    folder.0.join("data/.kafka_cleanshutdown").exists()
+}
+
+#[test]
+fn the_folder_of_another_node_is_left_as_it_is() {
+    let folder = Folder::new("foreign");
+    stopped(serve_anywhere(&folder));
+    assert!(is_clean(&folder));
+    let mut other = serve_anywhere(&folder);
+    other.args(["--set", "node.id=2"]);
+    let (code, said) = refused(other);
+    let data = folder.0.join("data");
+    let start = format!("ottla: the data folder {} belongs to node 1 of cluster ", data.display());
+    let end =
+        ", and this node is another; start it with --set node.id=1, or name another folder with --data-dir\n";
+    assert!(code == Some(1) && said.starts_with(&start) && said.ends_with(end), "{code:?} {said}");
+    assert!(is_clean(&folder), "its own node still trusts what it closed");
+    stopped(serve_anywhere(&folder));
+}
+
+#[test]
+fn a_folder_in_use_is_left_to_its_process() {
+    let folder = Folder::new("locked");
+    let mut first = Stopped(serve_anywhere(&folder).spawn().unwrap());
+    let mut ready = String::new();
+    BufReader::new(first.0.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let expected = format!(
+        "ottla: the data folder {} is in use by another process; stop that one, or name another folder with \
+         --data-dir\n",
+        folder.0.join("data").display()
+    );
+    assert_eq!(refused(serve_anywhere(&folder)), (Some(1), expected));
+    assert_eq!(first.0.try_wait().unwrap(), None, "the first one serves on");
+}
+
+#[test]
+fn a_port_in_use_is_named_and_the_folder_not_touched() {
+    let folder = Folder::new("port");
+    stopped(serve_anywhere(&folder));
+    #[allow(clippy::disallowed_methods, reason = "somebody else's socket")]
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = serve(&folder);
+    command.args(["--listen", &address]);
+    let (code, said) = refused(command);
+    let start = format!("ottla: cannot listen on {address}: ");
+    let end =
+        "; is another broker running there? --listen HOST:PORT takes another address, port 0 any free one\n";
+    assert!(code == Some(1) && said.starts_with(&start) && said.ends_with(end), "{code:?} {said}");
+    assert!(is_clean(&folder), "nothing was opened");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    let folder = Folder::new("unwritable");
+    // Nobody, not even root, makes a folder below a file.
+    let file = folder.file("file", "");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ottla"));
+    command.env_clear().args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(file.join("data"));
+    let (code, said) = refused(command);
+    let start = "ottla: the data folder cannot be used: ";
+    let end = "; make it writable and give it room, or name another one with --data-dir\n";
+    assert!(code == Some(1) && said.starts_with(start) && said.ends_with(end), "{code:?} {said}");
+    assert!(said.contains(&file.display().to_string()), "{said}");
+}
+
+#[test]
+fn a_folder_without_room_is_named() {
+    let folder = Folder::new("full");
+    let Some(_mounted) = Mounted::new(&folder.0, "4k") else { return };
+    folder.file("ballast", &"x".repeat(4096));
+    let (code, said) = refused(serve_anywhere(&folder));
+    assert!(code == Some(1) && said.contains("No space left on device"), "{code:?} {said}");
+    assert!(
+        said.contains("; make it writable and give it room, or name another one with --data-dir\n"),
+        "{said}"
+    );
+}
+
+/// A small file system in memory, for as long as the value lives.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    /// Nothing, where this user may not mount; the test says that it is skipped.
+    fn new(path: &Path, size: &str) -> Option<Mounted> {
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(path);
+        if mount.output().is_ok_and(|ended| ended.status.success()) {
+            return Some(Mounted(path.to_path_buf()));
+        }
+        println!("skipped: this user may not mount a small file system");
+        None
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // A process that is about to end may still hold it.
+        drop(Command::new("umount").arg("--lazy").arg(&self.0).status());
+    }
+}

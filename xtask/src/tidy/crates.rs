@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::tidy::{files, shown};
 use crate::workspace::Workspace;
 
-/// Crates by the names they are imported as; `ottla` is the binary, `sim-tests` the simulation.
+/// Crates by the names they are imported as; `ottla` is the binary, whose tests use the clients of the simulation.
 const ORDER: [&str; 18] = [
     "model",
     "wire",
@@ -27,8 +27,8 @@ const ORDER: [&str; 18] = [
     "controller",
     "broker",
     "cli",
-    "ottla",
     "sim-tests",
+    "ottla",
 ];
 
 /// Every upward edge, every unknown crate, and every crate outside the common lints.

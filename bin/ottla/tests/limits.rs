@@ -1,0 +1,327 @@
+//! What a broker's process costs, and what it bears: crowds, slow readers, hostile frames and a full disk.
+//!
+//! `OTTLA_HOSTILE_SECONDS` lets the hostile run go on for so long, at least once over all APIs and versions.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "these tests run processes of the real operating system, and fail where it fails"
+)]
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use client::{Admin, Client, ClientConfig, NewTopic, TopicPartition};
+use model::{ErrorCode, TopicName};
+use rt::Rt;
+use sim_tests::draw::Draw;
+use sim_tests::hostile::{frames, served};
+use sim_tests::raw::{self, Raw};
+use sim_tests::samples::VICTIM;
+use wire::{ApiVersionsRequest, FetchRequest, FetchResponse, fetch};
+
+/// Longest wait for anything that must happen; far more than it takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What one idle connection may cost, bytes.
+const CONNECTION_BYTES_MAX: u64 = 20 * 1024;
+
+/// How much hostile frames may leave behind, bytes.
+const HOSTILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// A broker's process on a folder of its own; both go with the value.
+struct Broker {
+    process: Child,
+    address: SocketAddr,
+    folder: PathBuf,
+}
+
+impl Broker {
+    fn start(folder: &Path) -> Broker {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_ottla"))
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--set",
+                "auto.create.topics.enable=false",
+                "--data-dir",
+            ])
+            .arg(folder.join("data"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        let address = ready.split_whitespace().nth(1).and_then(|address| address.parse().ok());
+        let address = address.unwrap_or_else(|| panic!("not ready: {ready:?}"));
+        Broker { process, address, folder: folder.to_path_buf() }
+    }
+
+    /// Memory that it holds, bytes.
+    fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+fn folder(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("limits-{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}
+
+async fn create_topic(client: &Client, name: &str) -> TopicPartition {
+    let name = TopicName::parse(name).unwrap();
+    let topic = NewTopic {
+        name: name.clone(),
+        partitions: Some(1),
+        replication_factor: Some(1),
+        configs: Default::default(),
+    };
+    Admin::new(client).create_topic(&topic).await.unwrap();
+    TopicPartition::new(name, 0)
+}
+
+async fn connect(rt: &Rt, broker: &Broker) -> Client {
+    let config = ClientConfig { bootstrap: vec![broker.address.to_string()], ..ClientConfig::default() };
+    Client::connect(rt, config).await.unwrap()
+}
+
+async fn produce(connection: &mut Raw, place: &TopicPartition, bytes: usize) -> (ErrorCode, i64) {
+    connection.send(&raw::produce(1, place, &[(b"key".to_vec(), vec![7; bytes])])).await.unwrap();
+    let (_, code, base) = raw::produced(&connection.receive().await.unwrap()).unwrap();
+    (ErrorCode::from_code(code), base)
+}
+
+fn fetch_request(place: &TopicPartition, offset: i64) -> bytes::Bytes {
+    let partition = fetch::FetchPartition {
+        fetch_offset: offset,
+        partition_max_bytes: 10_000_000,
+        ..fetch::FetchPartition::default()
+    };
+    let topic = fetch::FetchTopic {
+        topic: place.topic.as_str().into(),
+        partitions: vec![partition],
+        ..fetch::FetchTopic::default()
+    };
+    let request = FetchRequest {
+        max_wait_ms: 500,
+        min_bytes: 1,
+        session_epoch: -1,
+        topics: vec![topic],
+        ..FetchRequest::default()
+    };
+    raw::frame(1, &request, 12)
+}
+
+/// Whether the record at `offset` is read.
+async fn is_read(connection: &mut Raw, place: &TopicPartition, offset: i64) -> bool {
+    connection.send(&fetch_request(place, offset)).await.unwrap();
+    let answer = connection.receive().await.unwrap();
+    let (_, answer) = wire::decode_response::<FetchResponse<'_>>(&answer, 12).unwrap();
+    let partition = &answer.responses[0].partitions[0];
+    partition.error_code == 0 && offset < partition.high_watermark && partition.records.bytes().is_some()
+}
+
+/// A client that minds its own business until it is told to stop: each record is acknowledged at the next offset and
+/// read back.
+async fn neighbour(
+    rt: Rt,
+    address: SocketAddr,
+    place: TopicPartition,
+    stop: Arc<AtomicBool>,
+    done: Arc<AtomicU64>,
+) {
+    let mut connection = Raw::connect(&rt, address).await.unwrap();
+    for offset in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let turn = async {
+            assert_eq!(produce(&mut connection, &place, 100).await, (ErrorCode::None, offset));
+            assert!(is_read(&mut connection, &place, offset).await);
+        };
+        rt.timeout(PATIENCE, turn).await.expect("a neighbour is served");
+        done.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Runs `meanwhile` beside a neighbour, which must get on with its work.
+async fn beside_a_neighbour(
+    rt: &Rt,
+    broker: &Broker,
+    client: &Client,
+    meanwhile: impl Future<Output = ()>,
+) -> u64 {
+    let place = create_topic(client, "neighbour").await;
+    let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let working = neighbour(rt.clone(), broker.address, place, Arc::clone(&stop), Arc::clone(&done));
+    let task = rt.spawn("neighbour", working);
+    meanwhile.await;
+    let before = done.load(Ordering::Relaxed);
+    while done.load(Ordering::Relaxed) < before + 2 {
+        assert!(!task.is_finished(), "the neighbour gave up");
+        rt.sleep(Duration::from_millis(1)).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    while !task.is_finished() {
+        rt.sleep(Duration::from_millis(1)).await;
+    }
+    done.load(Ordering::Relaxed)
+}
+
+#[test]
+fn idle_connections_and_slow_readers_cost_little_and_disturb_nobody() {
+    let broker = Broker::start(&folder("idle"));
+    rt::os::run(|rt| async move {
+        let client = connect(&rt, &broker).await;
+        let large = create_topic(&client, "large").await;
+        let mut connection = Raw::connect(&rt, broker.address).await.unwrap();
+        for _ in 0..8 {
+            assert_eq!(produce(&mut connection, &large, 1_000_000).await.0, ErrorCode::None);
+        }
+        let wanted = 5_000.min(rt.descriptors_max() / 2 - 200);
+        let before = broker.resident_bytes();
+        let mut idle = Vec::new();
+        let done = beside_a_neighbour(&rt, &broker, &client, async {
+            for _ in 0..wanted {
+                let mut connection = Raw::connect(&rt, broker.address).await.unwrap();
+                connection.send(&raw::frame(1, &ApiVersionsRequest::default(), 0)).await.unwrap();
+                connection.receive().await.unwrap();
+                idle.push(connection);
+            }
+        });
+        let done = done.await;
+        let per_connection = (broker.resident_bytes().saturating_sub(before)) / u64::from(wanted);
+        println!(
+            "{wanted} idle connections: {per_connection} bytes each, while a neighbour wrote {done} records"
+        );
+        assert!(per_connection <= CONNECTION_BYTES_MAX, "{per_connection} bytes for each of {wanted}");
+
+        // Each asks for 8 MB twenty times and reads nothing.
+        let before = broker.resident_bytes();
+        let mut slow = Vec::new();
+        for _ in 0..50 {
+            let connection = Raw::connect(&rt, broker.address).await.unwrap();
+            for _ in 0..20 {
+                connection.send(&fetch_request(&large, 0)).await.unwrap();
+            }
+            slow.push(connection);
+        }
+        for connection in slow.iter_mut().take(1) {
+            assert!(
+                4_000_000 < connection.receive().await.unwrap().len(),
+                "they would be served if they read"
+            );
+        }
+        let mut connection = Raw::connect(&rt, broker.address).await.unwrap();
+        assert!(is_read(&mut connection, &large, 0).await, "others are");
+        let grown = broker.resident_bytes().saturating_sub(before);
+        println!("50 slow readers of 8 GB in all: {} bytes each", grown / 50);
+        assert!(grown <= 50 * 4 * CONNECTION_BYTES_MAX, "{grown} bytes for 50 readers");
+        drop((idle, slow));
+    })
+    .unwrap();
+}
+
+#[test]
+fn hostile_frames_cost_no_memory_and_disturb_nobody() {
+    let seconds = std::env::var("OTTLA_HOSTILE_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    let seconds = Duration::from_secs(seconds.unwrap_or(0));
+    let broker = Broker::start(&folder("hostile"));
+    rt::os::run(|rt| async move {
+        let client = connect(&rt, &broker).await;
+        let victim = create_topic(&client, VICTIM).await;
+        let snapshot = client.refresh(Some(std::slice::from_ref(&victim.topic))).await.unwrap();
+        let topic_id = snapshot.topics[&victim.topic].id;
+        // Coordinators, threads and buffers that come with the first request of a kind are no growth.
+        Admin::new(&client).committed(VICTIM).await.unwrap();
+        let mut draw = Draw::new(1);
+        let apis = served(&rt, broker.address).await;
+        let (mut rounds, mut sent) = (0, 0_u64);
+        let before = broker.resident_bytes();
+        let began = rt.now();
+        let done = beside_a_neighbour(&rt, &broker, &client, async {
+            while rounds == 0 || rt.now().saturating_since(began) < seconds {
+                for &(key, first, last) in &apis {
+                    for version in first - 1..=last + 1 {
+                        let is_served = (first..=last).contains(&version);
+                        for hostile in frames(key, version, topic_id, is_served, &mut draw) {
+                            let mut connection = Raw::connect(&rt, broker.address).await.unwrap();
+                            // The broker may close before it has everything.
+                            let _ = connection.send(&hostile.bytes).await;
+                            connection.shutdown();
+                            let ending = async { while connection.receive().await.is_some() {} };
+                            let ended = rt.timeout(PATIENCE, ending).await;
+                            assert!(ended.is_ok(), "{key} {version}: {:02x?} hangs", hostile.bytes);
+                            sent += 1;
+                        }
+                    }
+                }
+                rounds += 1;
+            }
+        })
+        .await;
+        let grown = broker.resident_bytes().saturating_sub(before);
+        println!("{sent} hostile frames in {rounds} rounds: {grown} bytes more, while a neighbour wrote {done} records");
+        assert!(grown <= HOSTILE_BYTES_MAX, "{grown} bytes more after {sent} frames");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_full_disk_refuses_produces_until_there_is_room() {
+    let folder = folder("full");
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"]).arg(&folder);
+    if !mount.output().is_ok_and(|ended| ended.status.success()) {
+        println!("skipped: this user may not mount a small file system");
+        return;
+    }
+    let ballast = folder.join("ballast");
+    std::fs::write(&ballast, vec![1; 1 << 20]).unwrap();
+    let broker = Broker::start(&folder);
+    rt::os::run(|rt| async move {
+        let client = connect(&rt, &broker).await;
+        let place = create_topic(&client, "orders").await;
+        let mut connection = Raw::connect(&rt, broker.address).await.unwrap();
+        let mut next = 0;
+        let refused = loop {
+            match produce(&mut connection, &place, 100_000).await {
+                (ErrorCode::None, offset) => assert_eq!(offset, next),
+                (refused, _) => break refused,
+            }
+            next += 1;
+        };
+        assert_eq!(refused, ErrorCode::KafkaStorageError);
+        assert!((5..30).contains(&next), "{next} records fit");
+        assert!(is_read(&mut connection, &place, next - 1).await, "what was acknowledged is read");
+        Admin::new(&client).describe_cluster().await.unwrap();
+        std::fs::remove_file(&ballast).unwrap();
+        assert_eq!(
+            produce(&mut connection, &place, 100_000).await,
+            (ErrorCode::None, next),
+            "without a restart"
+        );
+        drop(broker);
+    })
+    .unwrap();
+    drop(Command::new("umount").arg("--lazy").arg(&folder).status());
+    drop(std::fs::remove_dir_all(&folder));
+}
