@@ -176,6 +176,11 @@ impl Log {
         self.gather.size() + self.dirty.bytes + self.in_flight.as_ref().map_or(0, |job| job.bytes)
     }
 
+    /// Bytes of batches that were appended and wait for [`Log::write`].
+    pub fn unwritten_bytes(&self) -> u64 {
+        self.gather.size()
+    }
+
     /// Whether a batch of `size` bytes may be appended now; if not, the writer waits for a sync.
     pub fn has_room_for(&self, size: usize) -> bool {
         self.unsynced_bytes() + bytes(size) <= UNSYNCED_BYTES_MAX

@@ -4,12 +4,14 @@
 //! - W2 At most one sync of a partition is under way; what is written meanwhile goes into the next.
 //! - W3 After the log failed nothing is appended, published or acknowledged any more.
 //! - W4 What the disk has no room for is refused, and the partition goes on; the next append tries again.
+//! - W5 What is promised to be on the disk is written in large pieces while a sync is under way, because nobody is
+//!   answered before the sync after it, and small writes cost several times as much; without one, at once.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use log::{ActiveProducer, Log, LogError, PutAway, Retention, Sequence, SyncJob, Synced};
-use model::limits::UNSYNCED_BYTES_MAX;
+use model::limits::{APPEND_COALESCED_BYTES, UNSYNCED_BYTES_MAX};
 use model::{Offset, TimestampMs};
 use record::CheckedBatch;
 use replica::{Acks, Action, Contract, Event, Leader, Ticket, Waiter};
@@ -161,8 +163,11 @@ impl Leading {
     }
 
     /// Hands what was gathered to the kernel and, when the topic promises disks, asks for a sync.
+    ///
+    /// While a sync is under way a little waits for more (W5).
     pub fn write(&mut self) -> Option<SyncJob> {
-        if self.failed {
+        let may_wait = self.sync_under_way && self.leader.contract() == Contract::Disk;
+        if self.failed || may_wait && self.log.unwritten_bytes() < APPEND_COALESCED_BYTES {
             return None;
         }
         match self.log.write() {
