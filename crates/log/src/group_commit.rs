@@ -50,7 +50,7 @@ impl GroupCommit {
         Ok(GroupCommit { jobs: sender, failed })
     }
 
-    /// Hands a job in; `done` is called, on another task, when it is over. It must not block.
+    /// Hands a job in; `done` is called, on another thread, when it is over. It must not block.
     pub fn submit(&self, job: SyncJob, done: impl FnOnce(Synced) + Send + 'static) {
         let request = Request { job, done: Box::new(done) };
         if let Err(refused) = self.jobs.send(request) {
@@ -126,7 +126,7 @@ impl Rounds {
         self.chooser.measured(method, files, self.rt.now().saturating_since(started));
     }
 
-    /// Syncs file by file, jobs dealt out to a few threads, each answered as soon as it is done.
+    /// Syncs file by file, jobs dealt out to a few threads, each answered by its thread as soon as it is done.
     async fn each_file(&self, round: Vec<Request>) {
         let threads = round.len().clamp(1, THREADS_MAX);
         let mut hands: Vec<Vec<Request>> = (0..threads).map(|_| Vec::new()).collect();
@@ -169,6 +169,6 @@ impl Rounds {
 async fn sync_hand(rt: &Rt, hand: Vec<Request>) {
     for Request { job, done } in hand {
         let fs = rt.fs().clone();
-        done(rt.blocking(move || job.run(&fs)).await);
+        rt.blocking(move || done(job.run(&fs))).await;
     }
 }
