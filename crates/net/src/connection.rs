@@ -4,12 +4,14 @@
 //! - C2 One answer is held at a time: a peer that does not read its answers stops its own requests and nobody else.
 //! - C3 An answer that cannot be sent whole ends the connection: nothing is sent after a part.
 //! - C4 A peer that goes while its patient call waits ends that call with the connection; other calls run to their end.
+//! - C5 Answers that are there together leave together: the kernel keeps one back while the next follows at once.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use rt::channel::watch;
@@ -110,6 +112,17 @@ impl Waiting {
             (Some(outcome), _) | (None, Started::Done(outcome)) => outcome,
             (None, Started::Waiting(_)) => unreachable!("a waiting call has its outcome"),
         }
+    }
+
+    /// Whether the first call has its answer by now.
+    fn has_answer(&mut self) -> bool {
+        let Some((first, _)) = self.calls.front_mut() else { return false };
+        if let Started::Waiting(outcome) = first
+            && let Poll::Ready(outcome) = outcome.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+        {
+            *first = Started::Done(outcome);
+        }
+        matches!(first, Started::Done(Outcome::Reply(_)))
     }
 }
 
@@ -217,8 +230,9 @@ impl<S: Service> Connection<S> {
 
     async fn send(&mut self, response: Response) -> Result<(), End> {
         let pieces = response.pieces();
+        let another_follows = self.waiting.has_answer();
         for (index, piece) in pieces.iter().enumerate() {
-            let is_last = index + 1 == pieces.len();
+            let is_last = index + 1 == pieces.len() && !another_follows;
             let send = async {
                 match piece {
                     Piece::Bytes(bytes) if is_last => self.stream.write_all(bytes).await,
