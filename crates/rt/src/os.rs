@@ -37,6 +37,9 @@ use crate::{Instant, Rt};
 /// Threads for blocking work: enough to keep a disk's queue full, few enough to stay small.
 const BLOCKING_THREADS_MAX: usize = 64;
 
+/// Free memory that each of the allocator's arenas may keep: as much as a burst of requests takes.
+const KEPT_FREE_BYTES: usize = 32 * 1024 * 1024;
+
 /// How long [`run`] waits at its end for blocking work that has begun.
 const SHUTDOWN_WAIT: Duration = Duration::from_millis(500);
 
@@ -60,6 +63,7 @@ where
     F: Future<Output = T>,
 {
     raise_open_files_limit();
+    keep_freed_memory();
     let cores = thread::available_parallelism()?.get();
     let tasks = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores)
@@ -85,6 +89,15 @@ fn raise_open_files_limit() {
 pub(crate) fn descriptors_max() -> u32 {
     let limit = getrlimit(Resource::Nofile).current;
     limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(u32::MAX)
+}
+
+/// Lets the allocator keep what is freed for what is allocated next.
+///
+/// glibc gives free memory back beyond twice the largest block it ever unmapped (`mallopt(3)`, "dynamic mmap
+/// threshold"), 256 KiB at first: requests of that size then pay for fresh zeroed pages each time. Mapping and unmapping
+/// a large block, of which no page is ever touched, raises that. Other allocators do not mind.
+fn keep_freed_memory() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(KEPT_FREE_BYTES / 2)));
 }
 
 /// Waits for SIGTERM or SIGINT, from the moment of this call on.
