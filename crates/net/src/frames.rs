@@ -1,7 +1,7 @@
 //! Frames out of a stream's bytes.
 //!
-//! - F1 Nothing announced is allocated: a buffer grows with what arrived, to at most [`GROWTH`] times that, and only
-//!   once the pool has granted its share of that size.
+//! - F1 Nothing announced is allocated: a buffer begins as large as the frame before it at the most and grows with what
+//!   arrived, to at most [`GROWTH`] times that, and only once the pool has granted its share of that size.
 //! - F2 A connection that waits for a frame holds no buffer and no share.
 //! - F3 Dropping [`Frames::next`] half-way loses nothing: the next call goes on.
 //! - F4 A buffer's share goes back when the last frame that was cut from it is dropped: no memory is uncharged.
@@ -37,6 +37,8 @@ pub(crate) struct Frames {
     is_cut: bool,
     /// Whether a frame ever came.
     has_begun: bool,
+    /// How long the last one was: peers send frames of like sizes, and one that is read at once is not copied.
+    last: usize,
     /// How long bytes of the next frame were waited for.
     waited: Duration,
 }
@@ -113,8 +115,9 @@ impl Frames {
         let peeked = rt.timeout(patience, stream.peek(&mut prefix)).await;
         let arrived = peeked.map_err(|Elapsed| NoFrame::Idle)?.map_err(NoFrame::Connection)?;
         let whole = whole_bytes(&prefix[..arrived], limits)?.unwrap_or(SIZE_PREFIX);
-        self.share = Some(Arc::new(pool.share(size_of_frame(whole), FIRST_READ).await));
-        (self.buffer, self.is_cut) = (BytesMut::with_capacity(FIRST_READ), false);
+        let room = whole.min(self.last).max(FIRST_READ);
+        self.share = Some(Arc::new(pool.share(size_of_frame(whole), room).await));
+        (self.buffer, self.is_cut) = (BytesMut::with_capacity(room), false);
         Ok(())
     }
 
@@ -169,7 +172,7 @@ impl Frames {
     }
 
     fn take(&mut self, whole: usize) -> Bytes {
-        (self.has_begun, self.is_cut, self.waited) = (true, true, Duration::ZERO);
+        (self.has_begun, self.is_cut, self.waited, self.last) = (true, true, Duration::ZERO, whole);
         let mut bytes = self.buffer.split_to(whole);
         bytes.advance(SIZE_PREFIX);
         let share = self.share.clone().expect("a buffer with bytes has its share (F1)");
@@ -278,6 +281,31 @@ mod tests {
             assert!(matches!(end, NoFrame::Truncated { arrived } if arrived == bytes.len()), "{end}");
             assert!(capacity <= FIRST_READ.max(GROWTH * bytes.len()), "{capacity} for {sent}");
         }
+    }
+
+    #[test]
+    fn a_frame_as_long_as_the_one_before_it_is_read_without_a_copy_and_no_more_is_believed() {
+        let sim = Sim::new(1);
+        let rt = sim.node("n1");
+        sim.run(async {
+            let listener = rt.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+            let near = rt.connect("127.0.0.1", listener.local_addr().unwrap().port()).await.unwrap();
+            let far = listener.accept().await.unwrap();
+            let (pool, limits) = (Pool::new(1_000_000, FIRST_READ), Limits::default());
+            let mut frames = Frames::default();
+            near.write_all(&framed(&[1; 50_000])).await.unwrap();
+            drop(frames.next(&rt, &far, &pool, &limits).await.unwrap());
+            for announced in [50_000, 1_000_000_i32] {
+                let begun = [&announced.to_be_bytes()[..], &[2; 100]].concat();
+                near.write_all(&begun).await.unwrap();
+                assert!(rt.timeout(limits.stall / 2, frames.next(&rt, &far, &pool, &limits)).await.is_err());
+                assert_eq!(frames.buffer.capacity(), SIZE_PREFIX + 50_000, "{announced} announced");
+                if announced == 50_000 {
+                    near.write_all(&[2; 49_900]).await.unwrap();
+                    drop(frames.next(&rt, &far, &pool, &limits).await.unwrap());
+                }
+            }
+        });
     }
 
     #[test]
