@@ -1,10 +1,11 @@
 //! What the harness is told from outside: programs, folders and sizes, all by environment variables.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Everything a scenario needs to know.
@@ -27,6 +28,8 @@ pub struct Setting {
     pub floor_percent: f64,
     /// Broker and load each keep to a processor of their own.
     pub pins: bool,
+    /// Held as long as the folder is ours: a second harness would empty it under the first one's brokers.
+    _lock: File,
 }
 
 /// Where Apache Kafka is.
@@ -51,6 +54,9 @@ impl Setting {
         for folder in [&data, &results] {
             fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
         }
+        let lock = File::create(folder.join("lock")).context("creating the lock of the folder")?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .with_context(|| format!("{} is in use by another harness", folder.display()))?;
         raise_open_files_limit();
         Ok(Setting {
             ottla: path("OTTLA_BIN").context("OTTLA_BIN: run me with `cargo xtask bench`")?,
@@ -64,6 +70,7 @@ impl Setting {
             runs: number("OTTLA_BENCH_RUNS", 5.0)?.max(1.0) as usize,
             floor_percent: number("OTTLA_BENCH_FLOOR_PERCENT", 25.0)?,
             pins: std::env::var_os("OTTLA_BENCH_PIN").is_some(),
+            _lock: lock,
         })
     }
 
