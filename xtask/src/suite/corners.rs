@@ -20,7 +20,8 @@ pub fn run(context: &Context<'_>) -> Result<Outcome> {
         fs::read_to_string(&settings).with_context(|| format!("reading {}", settings.display()))?;
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(&context.workspace.root);
-    command.args(["test", "--quiet", "--package", "ottla-sim-tests", "--test", "corners", "--"]);
+    // The whole workspace, so that crates are built with the features they have been built with already.
+    command.args(["test", "--quiet", "--workspace", "--test", "corners", "--"]);
     command.args(["--skip", "simulated::"]).args(context.only);
     let settings: Vec<&str> = settings.lines().collect();
     context.drive_with(&settings, "corners", command, checks::tally)
