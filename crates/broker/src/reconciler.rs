@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use config::TopicConfig;
 use log::LogError;
 use meta::{Change, ConfigResourceKind, Image, Index, Partition as State, Topic};
 use model::{PartitionIndex, TopicName, TopicPartition};
@@ -16,6 +17,10 @@ use rt::channel::{mpsc, watch};
 
 use crate::node::{Node, topic_config};
 use crate::partition::{Opener, Opening};
+
+/// Partitions opened by one piece of blocking work: few enough to spread over threads, many enough that the hand-over
+/// between them costs little beside the opening.
+const OPENINGS_PER_HAND: usize = 16;
 
 /// The task that keeps this broker's partitions as the image has them.
 pub struct Reconciler {
@@ -41,22 +46,30 @@ impl Reconciler {
     pub async fn open_all(&self, image: &Image) {
         let mut openings = Vec::new();
         for topic in image.topics() {
-            for (index, state) in topic.partitions() {
-                openings.extend(self.opening(image, topic, index, state));
-            }
+            let config = self.config(image, topic);
+            let led = topic.partitions().filter(|(_, state)| state.leader == self.node.id());
+            openings.extend(led.map(|(index, state)| opening(topic, index, state, &config)));
         }
-        // A bounded number at a time: each may read its log.
-        let (queue, next) =
+        // A bounded number at a time, because each may read its log; several in a hand, because most read nothing.
+        let (queue, hands) =
             (Arc::new(std::sync::Mutex::new(openings.into_iter())), self.node.rt().lanes() * 4);
         let (done, mut all_done) = mpsc::channel::<()>(1);
-        for _ in 0..next {
+        for _ in 0..hands {
             let (queue, done) = (Arc::clone(&queue), done.clone());
             let (node, opener) = (Arc::clone(&self.node), Arc::clone(&self.opener));
             let unopened = Arc::clone(&self.unopened);
             self.node.rt().spawn("partition opener", async move {
-                let take = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
-                while let Some(opening) = take() {
-                    open(&node, &opener, &unopened, opening).await;
+                loop {
+                    let hand: Vec<Opening> = {
+                        let mut queue = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                        // Fewer towards the end, so that no hand is left alone with many logs to read.
+                        let count = (queue.len() / (4 * hands)).clamp(1, OPENINGS_PER_HAND);
+                        queue.by_ref().take(count).collect()
+                    };
+                    if hand.is_empty() {
+                        break;
+                    }
+                    open(&node, &opener, &unopened, hand).await;
                 }
                 drop(done);
             });
@@ -121,22 +134,15 @@ impl Reconciler {
     async fn take_up(&self, image: &Image, id: TopicPartition) {
         let Some(topic) = image.topic(id.topic_id) else { return };
         let Some(state) = topic.partition(id.partition) else { return };
-        if let Some(opening) = self.opening(image, topic, id.partition, state)
-            && self.node.partitions.find(id.topic_id, id.partition).is_none()
-        {
-            open(&self.node, &self.opener, &self.unopened, opening).await;
+        let is_open = self.node.partitions.find(id.topic_id, id.partition).is_some();
+        if state.leader == self.node.id() && !is_open {
+            let opening = opening(topic, id.partition, state, &self.config(image, topic));
+            open(&self.node, &self.opener, &self.unopened, vec![opening]).await;
         }
     }
 
-    fn opening(&self, image: &Image, topic: &Topic, index: PartitionIndex, state: &State) -> Option<Opening> {
-        let node = &self.node;
-        (state.leader == node.id()).then(|| Opening {
-            id: TopicPartition { topic_id: topic.id, partition: index },
-            topic: topic.name.clone(),
-            leader_epoch: state.leader_epoch,
-            replicas: state.replicas.len(),
-            config: Arc::new(topic_config(&node.settings, image, node.id(), &topic.name)),
-        })
+    fn config(&self, image: &Image, topic: &Topic) -> Arc<TopicConfig> {
+        Arc::new(topic_config(&self.node.settings, image, self.node.id(), &topic.name))
     }
 
     async fn delete(&self, topic: &Topic) {
@@ -168,20 +174,31 @@ impl Reconciler {
     }
 }
 
-async fn open(node: &Arc<Node>, opener: &Opener, unopened: &Unopened, opening: Opening) {
-    let (topic, id) = (opening.topic.clone(), opening.id);
-    match opener.open(opening).await {
-        Ok(partition) => {
-            lock(unopened).remove(&id);
-            node.partitions.insert(Arc::clone(&partition));
-            if topic == TopicName::consumer_offsets() {
-                node.coordinators.start(partition);
+fn opening(topic: &Topic, index: PartitionIndex, state: &State, config: &Arc<TopicConfig>) -> Opening {
+    Opening {
+        id: TopicPartition { topic_id: topic.id, partition: index },
+        topic: topic.name.clone(),
+        leader_epoch: state.leader_epoch,
+        replicas: state.replicas.len(),
+        config: Arc::clone(config),
+    }
+}
+
+async fn open(node: &Arc<Node>, opener: &Opener, unopened: &Unopened, hand: Vec<Opening>) {
+    for (topic, id, opened) in opener.open(hand).await {
+        match opened {
+            Ok(partition) => {
+                lock(unopened).remove(&id);
+                node.partitions.insert(Arc::clone(&partition));
+                if topic == TopicName::consumer_offsets() {
+                    node.coordinators.start(partition);
+                }
             }
-        }
-        Err(error) => {
-            let is_tried_again = matches!(error, LogError::Io(_));
-            if !is_tried_again || lock(unopened).insert(id) {
-                tracing::error!("partition {topic}-{} cannot be served: {error}", id.partition);
+            Err(error) => {
+                let is_tried_again = matches!(error, LogError::Io(_));
+                if !is_tried_again || lock(unopened).insert(id) {
+                    tracing::error!("partition {topic}-{} cannot be served: {error}", id.partition);
+                }
             }
         }
     }

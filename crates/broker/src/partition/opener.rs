@@ -34,6 +34,9 @@ pub struct Opening {
     pub config: Arc<TopicConfig>,
 }
 
+/// How the opening of one partition ended.
+pub type Opened = (TopicName, TopicPartition, Result<Arc<Partition>, LogError>);
+
 /// Opens partitions of one data folder onto the lanes, and closes them.
 pub struct Opener {
     rt: Rt,
@@ -50,23 +53,58 @@ impl Opener {
         Opener { rt: rt.clone(), broker, storage, lanes, commit: commit.clone() }
     }
 
-    /// Opens a partition's log, recovering it if need be, and gives it to its lane.
-    pub async fn open(&self, opening: Opening) -> Result<Arc<Partition>, LogError> {
+    /// Opens partitions' logs, recovering those that need it, and gives them to their lanes; says how each one ended.
+    pub async fn open(&self, hand: Vec<Opening>) -> Vec<Opened> {
+        let storage = Arc::clone(&self.storage);
+        let with_configs: Vec<(Opening, LogConfig)> = hand
+            .into_iter()
+            .map(|opening| {
+                let log_config = log_config(&opening.config);
+                (opening, log_config)
+            })
+            .collect();
+        let open_all = move || {
+            let open_one = |(opening, log_config)| {
+                let log = open_log(&storage, &opening, log_config);
+                (opening, log)
+            };
+            with_configs.into_iter().map(open_one).collect::<Vec<_>>()
+        };
+        let mut adoptions = Vec::new();
+        for (opening, log) in self.rt.blocking(open_all).await {
+            let (topic, id) = (opening.topic.clone(), opening.id);
+            let handed_over = match log {
+                Ok(log) => Ok(self.hand_over(opening, log).await),
+                Err(error) => Err(error),
+            };
+            adoptions.push((topic, id, handed_over));
+        }
+        let mut all = Vec::with_capacity(adoptions.len());
+        for (topic, id, handed_over) in adoptions {
+            let opened = match handed_over {
+                Ok((handle, adopted)) => match adopted.await {
+                    Ok(()) => Ok(handle),
+                    Err(_) => Err(LogError::Fenced { reason: Arc::from("the broker is stopping") }),
+                },
+                Err(error) => Err(error),
+            };
+            all.push((topic, id, opened));
+        }
+        all
+    }
+
+    /// Makes a log's handle and sends both to its lane, which answers once it has adopted them (O1), or never.
+    async fn hand_over(&self, opening: Opening, log: Log) -> (Arc<Partition>, oneshot::Receiver<()>) {
         let Opening { id, topic, leader_epoch, replicas, config } = opening;
-        let (storage, log_config) = (Arc::clone(&self.storage), log_config(&config));
-        let name = PartitionName { topic: topic.clone(), partition: id.partition };
-        let mut log = self.rt.blocking(move || storage.open_log(&name, id, log_config)).await?;
-        log.assign_leader_epoch(leader_epoch)?;
         let (start, end) = (log.log_start(), log.log_end());
         let leader = Leader::new(self.broker, leader_epoch, replicas, contract(&config), end, start);
         let lane = self.lane_of(id).clone();
         let handle = Arc::new(Partition::new(id, topic, leader_epoch, log.reader(), lane.clone(), config));
         let new = NewPartition { handle: Arc::clone(&handle), log, leader };
         let (done, adopted) = oneshot::channel();
-        if lane.send(Command::Adopt(Box::new(new), done)).await.is_err() || adopted.await.is_err() {
-            return Err(LogError::Fenced { reason: Arc::from("the broker is stopping") });
-        }
-        Ok(handle)
+        // A lane that has ended drops the command, and with it who would answer.
+        drop(lane.send(Command::Adopt(Box::new(new), done)).await);
+        (handle, adopted)
     }
 
     /// Puts changed settings in force.
@@ -156,6 +194,13 @@ fn log_config(config: &TopicConfig) -> LogConfig {
         },
         producer_expiration_ms: signed(config.producer_id_expiration_ms),
     }
+}
+
+fn open_log(storage: &Storage, opening: &Opening, config: LogConfig) -> Result<Log, LogError> {
+    let name = PartitionName { topic: opening.topic.clone(), partition: opening.id.partition };
+    let mut log = storage.open_log(&name, opening.id, config)?;
+    log.assign_leader_epoch(opening.leader_epoch)?;
+    Ok(log)
 }
 
 /// The topic's promise in the replica's words.
