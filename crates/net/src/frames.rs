@@ -202,12 +202,16 @@ mod tests {
     use super::*;
     use rt::sim::Sim;
 
+    /// The two ends of a connection.
+    async fn connected(rt: &Rt) -> (Stream, Stream) {
+        let listener = rt.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let near = rt.connect("127.0.0.1", listener.local_addr().unwrap().port()).await.unwrap();
+        (near, listener.accept().await.unwrap())
+    }
+
     /// Sends `bytes` and returns the frames read, the largest buffer seen and why it ended.
     async fn read_all(rt: &Rt, bytes: &[u8], limits: &Limits) -> (Vec<Vec<u8>>, usize, NoFrame) {
-        let listener = rt.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let near = rt.connect("127.0.0.1", port).await.unwrap();
-        let far = listener.accept().await.unwrap();
+        let (near, far) = connected(rt).await;
         let pool = Pool::new(limits.pool_bytes, limits.reserve_bytes);
         let (mut frames, mut read, mut capacity) = (Frames::default(), Vec::new(), 0);
         let bytes = bytes.to_vec();
@@ -252,9 +256,7 @@ mod tests {
         let sim = Sim::new(1);
         let rt = sim.node("n1");
         sim.run(async {
-            let listener = rt.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-            let near = rt.connect("127.0.0.1", listener.local_addr().unwrap().port()).await.unwrap();
-            let far = listener.accept().await.unwrap();
+            let (near, far) = connected(&rt).await;
             let (pool, limits) = (Pool::new(100_000, FIRST_READ), Limits::default());
             near.write_all(&framed(&[1; 50_000])).await.unwrap();
             let mut frames = Frames::default();
@@ -288,9 +290,7 @@ mod tests {
         let sim = Sim::new(1);
         let rt = sim.node("n1");
         sim.run(async {
-            let listener = rt.listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
-            let near = rt.connect("127.0.0.1", listener.local_addr().unwrap().port()).await.unwrap();
-            let far = listener.accept().await.unwrap();
+            let (near, far) = connected(&rt).await;
             let (pool, limits) = (Pool::new(1_000_000, FIRST_READ), Limits::default());
             let mut frames = Frames::default();
             near.write_all(&framed(&[1; 50_000])).await.unwrap();

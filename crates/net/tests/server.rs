@@ -10,12 +10,11 @@ use std::future::Future;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use net::{Admission, Class, ConnectionLimits, Limits, Outcome, Piece, Response, Server, Service, Started};
-use rt::channel::oneshot;
+use rt::channel::{oneshot, watch};
 use rt::sim::Sim;
 use rt::{File, FileSlice, Open, Rt, Stream};
 
@@ -30,19 +29,24 @@ struct Toy {
 }
 
 #[derive(Clone, Default)]
-struct Trace(Arc<Mutex<Vec<String>>>);
+struct Trace(watch::Sender<Vec<String>>);
 
 impl Trace {
     fn add(&self, line: String) {
-        self.0.lock().unwrap().push(line);
+        self.0.send_modify(|lines| lines.push(line));
     }
 
     fn lines(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
+        self.0.borrow().clone()
     }
 
     fn count(&self, start: &str) -> usize {
         self.lines().iter().filter(|line| line.starts_with(start)).count()
+    }
+
+    /// Waits until there are `count` lines.
+    async fn grown_to(&self, count: usize) {
+        self.0.subscribe().wait_for(|lines| count <= lines.len()).await.unwrap();
     }
 }
 
@@ -321,13 +325,9 @@ async fn a_peer_that_goes_ends_its_patient_call_and_no_other(rt: Rt, root: PathB
         let before = trace.lines().len();
         let stream = connect(&rt, &server).await;
         stream.write_all(&[&ToyRequest::bytes(kind, 1, 30, 3), left_over].concat()).await.unwrap();
-        while trace.lines().len() == before {
-            rt.sleep(Duration::from_millis(1)).await;
-        }
+        trace.grown_to(before + 1).await;
         drop(stream);
-        while trace.lines().len() < before + 3 {
-            rt.sleep(Duration::from_millis(1)).await;
-        }
+        trace.grown_to(before + 3).await;
         let ends = if kind == 'w' { ["start 1", "end", "done 1"] } else { ["start 1", "done 1", "end"] };
         assert_eq!(trace.lines()[before..], ends, "{kind} {left_over:?}");
     }
@@ -354,10 +354,9 @@ async fn a_stop_answers_what_was_started(rt: Rt, root: PathBuf) {
     let address = server.addresses()[0];
     let (busy, idle) = (connect(&rt, &server).await, connect(&rt, &server).await);
     assert_eq!(play(&idle, "b1").await, [1]);
+    let before = trace.lines().len();
     busy.write_all(&ToyRequest::bytes('p', 2, 10, 3)).await.unwrap();
-    while trace.count("start 2") == 0 {
-        rt.sleep(Duration::from_millis(1)).await;
-    }
+    trace.grown_to(before + 1).await;
     assert!(server.stop(Duration::from_secs(60)).await);
     assert_eq!(read_answer(&busy).await, Some((2, vec![])));
     assert_eq!(read_answer(&busy).await, None);
@@ -372,7 +371,7 @@ fn a_stop_does_not_wait_longer_than_it_was_told() {
         let (server, trace) = toy_server(&rt, root, Limits::default()).await;
         let stream = connect(&rt, &server).await;
         stream.write_all(&ToyRequest::bytes('h', 1, 0, 3)).await.unwrap();
-        rt.sleep(Duration::from_secs(1)).await;
+        trace.grown_to(1).await;
         let start = rt.now();
         assert!(!server.stop(Duration::from_secs(7)).await);
         assert_eq!(rt.now().saturating_since(start), Duration::from_secs(7));
