@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use config::{BrokerConfig, Layers, Settings, TopicConfig};
 use controller::ControllerError;
-use group::{Event, Reply, Ticket};
+use group::{Event, Reply};
 use meta::{BrokerEpoch, ConfigResource, Image, Index, MetadataRecord, Topic};
-use model::{BrokerId, ClusterId, ErrorCode, LeaderEpoch, PartitionIndex, TopicId, TopicName, limits};
+use model::{
+    BrokerId, ClusterId, ErrorCode, LeaderEpoch, PartitionIndex, Ticket, TopicId, TopicName, limits,
+};
 use net::{Admission, ConnectionLimits};
 use quorum::{Quorum, UpdateError};
 use rt::Rt;
@@ -199,7 +201,7 @@ impl Node {
     fn group_partition(&self, group_id: &str) -> Option<PartitionIndex> {
         let image = self.image();
         let topic = image.topic_named(TopicName::consumer_offsets().as_str())?;
-        Some(PartitionIndex(group::coordinator_partition(group_id, topic.partition_count())))
+        Some(PartitionIndex(model::coordinator_partition(group_id, topic.partition_count())))
     }
 
     /// Puts a request to a group's coordinator.

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
+use model::{Barrier, ErrorCode, LeaderEpoch, Offset, PartitionIndex, Ticket, TopicId, TopicName};
 
-use crate::event::Ticket;
 use crate::id::{GroupId, InstanceId, MemberId};
 
 /// One output of [`crate::Coordinator::step`], to be carried out in order.
@@ -30,15 +29,6 @@ pub struct GroupRecord {
     pub key: Vec<u8>,
     /// The record's value.
     pub value: Option<Vec<u8>>,
-}
-
-/// When a reply may be sent (I8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Barrier {
-    /// At once: it shows nothing that a failed write would take back.
-    Now,
-    /// When everything appended so far is below the high watermark.
-    Durable,
 }
 
 /// The answer to a request.

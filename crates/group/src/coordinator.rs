@@ -8,13 +8,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{ErrorCode, TopicId, TopicName};
+use model::{ErrorCode, NowMs, Ticket, TopicId, TopicName};
 
 use crate::action::{Action, DeleteOffsetsReply, LeaveReply, Reply};
 use crate::config::GroupConfig;
 use crate::event::{
     CommitRequest, DeleteOffsetsRequest, DescribeRequest, Event, FetchRequest, HeartbeatRequest, JoinRequest,
-    LeaveRequest, ListRequest, NowMs, SyncRequest, Ticket,
+    LeaveRequest, ListRequest, SyncRequest,
 };
 use crate::group::Group;
 use crate::id::{GroupId, MemberId};

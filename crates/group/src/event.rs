@@ -4,22 +4,9 @@
 
 use std::sync::Arc;
 
-use model::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
+use model::{LeaderEpoch, Offset, PartitionIndex, Ticket, TopicId, TopicName};
 
 use crate::id::{GroupId, InstanceId, MemberId};
-
-/// The broker's mark on a request; its reply carries it back. Each is used once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
-
-/// The time of a step, on both clocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NowMs {
-    /// Monotonic ms, for deadlines; never goes back from one step to the next.
-    pub monotonic: u64,
-    /// Unix ms, for what is written down.
-    pub wall: i64,
-}
 
 /// One input of [`crate::Coordinator::step`].
 #[derive(Clone, Debug)]

@@ -6,10 +6,10 @@
 
 use std::sync::Arc;
 
-use model::{ErrorCode, limits};
+use model::{ErrorCode, Ticket, limits};
 
 use crate::action::{JoinReply, JoinedMember, Reply};
-use crate::event::{JoinRequest, Ticket};
+use crate::event::JoinRequest;
 use crate::group::{Group, Phase, fits};
 use crate::id::{GroupId, MemberId};
 use crate::members::{Member, protocols_bytes};

@@ -1,9 +1,9 @@
 //! LeaveGroup: members go at their own wish, or at an administrator's by instance.
 
-use model::ErrorCode;
+use model::{ErrorCode, Ticket};
 
 use crate::action::{LeaveReply, LeftMember, Reply};
-use crate::event::{LeaveRequest, LeavingMember, Ticket};
+use crate::event::{LeaveRequest, LeavingMember};
 use crate::group::{Group, Phase};
 use crate::turn::Turn;
 

@@ -21,7 +21,6 @@ mod join;
 mod leave;
 mod members;
 mod offsets;
-pub mod partition;
 mod rebalance;
 pub mod record;
 mod stored;
@@ -33,7 +32,7 @@ mod timers;
 mod turn;
 
 pub use action::{
-    Action, Barrier, CommittedTopic, DeleteOffsetsReply, DescribedGroup, DescribedMember, FetchReply,
+    Action, CommittedTopic, DeleteOffsetsReply, DescribedGroup, DescribedMember, FetchReply,
     FetchedPartition, FetchedTopic, GroupRecord, GroupState, JoinReply, JoinedMember, LeaveReply, LeftMember,
     ListedGroup, Reply, SyncReply,
 };
@@ -41,10 +40,9 @@ pub use config::GroupConfig;
 pub use coordinator::Coordinator;
 pub use event::{
     CommitPartition, CommitRequest, CommitTopic, DeleteOffsetsRequest, DescribeRequest, Event, FetchRequest,
-    FetchTopic, HeartbeatRequest, JoinRequest, LeaveRequest, LeavingMember, ListRequest, NowMs, Protocol,
-    SyncRequest, Ticket,
+    FetchTopic, HeartbeatRequest, JoinRequest, LeaveRequest, LeavingMember, ListRequest, Protocol,
+    SyncRequest,
 };
 pub use id::{GroupId, InstanceId, MemberId};
-pub use partition::coordinator_partition;
 pub use record::{Record, RecordError};
 pub use stored::{CommittedOffset, Generation, StoredMember};

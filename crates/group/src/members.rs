@@ -10,7 +10,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::event::{Protocol, Ticket};
+use model::Ticket;
+
+use crate::event::Protocol;
 use crate::id::{InstanceId, MemberId};
 use crate::stored::StoredMember;
 

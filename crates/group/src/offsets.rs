@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
+use model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, Ticket, TopicId, TopicName};
 
 use crate::action::{CommittedTopic, DeleteOffsetsReply, FetchReply, FetchedPartition, FetchedTopic, Reply};
-use crate::event::{CommitPartition, CommitRequest, CommitTopic, DeleteOffsetsRequest, FetchRequest, Ticket};
+use crate::event::{CommitPartition, CommitRequest, CommitTopic, DeleteOffsetsRequest, FetchRequest};
 use crate::group::{Group, Phase, fits};
 use crate::record::Record;
 use crate::stored::CommittedOffset;

@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::ErrorCode;
+use model::{ErrorCode, Ticket};
 
 use crate::action::{Reply, SyncReply};
-use crate::event::{HeartbeatRequest, SyncRequest, Ticket};
+use crate::event::{HeartbeatRequest, SyncRequest};
 use crate::group::{Group, Phase, fits};
 use crate::id::MemberId;
 use crate::timers::Timer;

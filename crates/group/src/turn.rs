@@ -1,10 +1,9 @@
 //! One step in the making: its time, and what it wants done.
 
-use model::ErrorCode;
+use model::{Barrier, ErrorCode, NowMs, Ticket};
 
-use crate::action::{Action, Barrier, Reply};
+use crate::action::{Action, Reply};
 use crate::config::GroupConfig;
-use crate::event::{NowMs, Ticket};
 use crate::id::MemberId;
 use crate::timers::{Timer, Timers};
 use crate::{JoinReply, SyncReply};

@@ -59,6 +59,13 @@ pub const GROUP_MEMBERS_MAX: usize = 10_000;
 /// until the empty ones have expired, instead of filling the memory.
 pub const GROUPS_PER_COORDINATOR_MAX: usize = 100_000;
 
+/// Transactional ids one partition of `__transaction_state` may have at a time: a client that makes one after another is
+/// refused until unused ones have expired, instead of filling the memory.
+pub const TRANSACTIONAL_IDS_PER_COORDINATOR_MAX: usize = 100_000;
+
+/// Longest transactional id, bytes: what a record's key can carry.
+pub const TRANSACTIONAL_ID_BYTES_MAX: usize = 32_767;
+
 /// Bytes of protocol metadata and assignments one group may hold in memory.
 pub const GROUP_BYTES_MAX: usize = 64 * 1024 * 1024;
 

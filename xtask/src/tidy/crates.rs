@@ -10,13 +10,14 @@ use crate::tidy::{files, shown};
 use crate::workspace::Workspace;
 
 /// Crates by the names they are imported as; `ottla` is the binary, whose tests use the clients of the simulation.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "model",
     "wire",
     "record",
     "config",
     "meta",
     "group",
+    "txn",
     "replica",
     "rt",
     "net",

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use group::{Action, Barrier, Coordinator, Event, GroupConfig, GroupRecord, NowMs, Reply, Ticket};
-use model::TimestampMs;
+use group::{Action, Coordinator, Event, GroupConfig, GroupRecord, Reply};
+use model::{Barrier, NowMs, Ticket, TimestampMs};
 use record::{BatchBuilder, BatchOptions};
 use replica::Acks;
 use rt::channel::{mpsc, oneshot};

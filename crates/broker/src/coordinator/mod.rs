@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use group::{Event, GroupConfig, Reply, Ticket};
-use model::{ErrorCode, PartitionIndex, TopicId, TopicName, limits};
+use group::{Event, GroupConfig, Reply};
+use model::{ErrorCode, PartitionIndex, Ticket, TopicId, TopicName, limits};
 use rt::Rt;
 use rt::channel::{mpsc, oneshot};
 

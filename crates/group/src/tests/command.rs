@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use model::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName, Uuid};
+use model::{LeaderEpoch, Offset, PartitionIndex, Ticket, TopicId, TopicName, Uuid};
 
 use super::print::NAME_MIDDLE;
 use crate::{
     CommitPartition, CommitRequest, CommitTopic, DeleteOffsetsRequest, DescribeRequest, Event, FetchRequest,
     FetchTopic, GroupId, HeartbeatRequest, InstanceId, JoinRequest, LeaveRequest, LeavingMember, ListRequest,
-    MemberId, Protocol, SyncRequest, Ticket,
+    MemberId, Protocol, SyncRequest,
 };
 
 /// The words of a command: plain ones, and `key=value` ones.

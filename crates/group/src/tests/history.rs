@@ -6,14 +6,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName, Uuid};
+use model::{
+    Barrier, ErrorCode, LeaderEpoch, NowMs, Offset, PartitionIndex, Ticket, TopicId, TopicName, Uuid,
+};
 use proptest::prelude::*;
 
 use crate::record::Record;
 use crate::{
-    Action, Barrier, CommitPartition, CommitRequest, CommitTopic, Coordinator, DescribeRequest, Event,
-    FetchRequest, GroupConfig, GroupId, GroupRecord, HeartbeatRequest, InstanceId, JoinReply, JoinRequest,
-    LeaveRequest, LeavingMember, MemberId, NowMs, Protocol, Reply, SyncReply, SyncRequest, Ticket,
+    Action, CommitPartition, CommitRequest, CommitTopic, Coordinator, DescribeRequest, Event, FetchRequest,
+    GroupConfig, GroupId, GroupRecord, HeartbeatRequest, InstanceId, JoinReply, JoinRequest, LeaveRequest,
+    LeavingMember, MemberId, Protocol, Reply, SyncReply, SyncRequest,
 };
 
 /// What a client remembers of its group.

@@ -2,13 +2,12 @@
 
 use std::fmt::Write;
 
-use model::{ErrorCode, LeaderEpoch, PartitionIndex};
+use model::{Barrier, ErrorCode, LeaderEpoch, PartitionIndex, Ticket};
 
 use crate::record::Record;
 use crate::stored::{CommittedOffset, Generation};
 use crate::{
-    Action, Barrier, CommittedTopic, DescribedGroup, FetchReply, JoinReply, LeaveReply, MemberId, Reply,
-    SyncReply, Ticket,
+    Action, CommittedTopic, DescribedGroup, FetchReply, JoinReply, LeaveReply, MemberId, Reply, SyncReply,
 };
 
 /// What stands between a script's client and the number of the ticket its member was named with.

@@ -6,11 +6,11 @@
 
 use std::path::{Path, PathBuf};
 
-use model::TopicName;
+use model::{NowMs, Ticket, TopicName};
 
 use super::command::{self, Words};
 use super::print;
-use crate::{Action, Coordinator, Event, GroupConfig, GroupRecord, NowMs, Ticket};
+use crate::{Action, Coordinator, Event, GroupConfig, GroupRecord};
 
 macro_rules! scripts {
     ($($name:ident)*) => {

@@ -1,0 +1,151 @@
+//! Records of `__transaction_state` as bytes, the way Kafka 4.3 writes them.
+//!
+//! - R1 A key opens with the record type (0), a value with its version.
+//! - R2 Values are written in version 1, which is Kafka's since transactions have a version.
+//! - R3 Every version Kafka ever wrote can be read; a version from the future is read as the last one known, since
+//!   later ones may only add tagged fields (KIP-915).
+
+use std::fmt;
+
+use model::{PartitionIndex, ProducerEpoch, ProducerId, TopicName, TransactionVersion};
+use wire::transaction_log_record::PartitionsSchema;
+use wire::{
+    DecodeError, Message, Reader, RecordKey, Str, TransactionLogKey, TransactionLogValue, VersionRange,
+};
+
+use crate::action::TransactionRecord;
+use crate::stored::{Partitions, State, Stored, TransactionalId};
+
+/// One change of persistent state; `None` is a tombstone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The producer's own name.
+    pub transactional_id: TransactionalId,
+    /// What is so from now on.
+    pub value: Option<Stored>,
+}
+
+/// Why bytes of the log are no record. Deterministic: another try reads the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordError {
+    /// The key or the value is not what its type or version says.
+    Malformed(DecodeError),
+    /// A value too short to have a version.
+    NoVersion,
+    /// A partition of something that is no topic name.
+    BadTopicName(String),
+    /// A state that Kafka does not write.
+    BadState(i8),
+}
+
+impl From<DecodeError> for RecordError {
+    fn from(error: DecodeError) -> RecordError {
+        RecordError::Malformed(error)
+    }
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecordError::Malformed(error) => error.fmt(f),
+            RecordError::NoVersion => f.write_str("the value is too short to have a version"),
+            RecordError::BadTopicName(name) => write!(f, "'{name}' is not a topic name"),
+            RecordError::BadState(state) => write!(f, "{state} is not a state of a transaction"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}
+
+const VERSION: i16 = 1;
+
+/// "Not there", for times.
+const NO_TIME: i64 = -1;
+
+impl Record {
+    /// The record as it is written.
+    pub fn encode(&self) -> TransactionRecord {
+        let key = TransactionLogKey { transactional_id: Str::Borrowed(self.transactional_id.as_str()) };
+        TransactionRecord {
+            key: wire::encode_key(&key).expect("ids are measured before they are kept"),
+            value: self.value.as_ref().map(encode),
+        }
+    }
+
+    /// The record of these bytes; `None` when it is of a type that is not ours.
+    pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<Record>, RecordError> {
+        if wire::record_kind(key)? != TransactionLogKey::KIND {
+            return Ok(None);
+        }
+        let TransactionLogKey { transactional_id } = wire::decode_key(key)?;
+        let value = value.map(decode).transpose()?;
+        Ok(Some(Record { transactional_id: TransactionalId::from(&*transactional_id), value }))
+    }
+}
+
+fn encode(stored: &Stored) -> Vec<u8> {
+    let topic =
+        |(topic, partitions): (&TopicName, &std::collections::BTreeSet<PartitionIndex>)| PartitionsSchema {
+            topic: topic.as_str().to_owned().into(),
+            partition_ids: partitions.iter().map(|partition| partition.0).collect(),
+        };
+    let value = TransactionLogValue {
+        producer_id: stored.producer_id.0,
+        previous_producer_id: stored.previous_producer_id.0,
+        next_producer_id: stored.next_producer_id.0,
+        producer_epoch: stored.producer_epoch.0,
+        next_producer_epoch: ProducerEpoch::NONE.0,
+        transaction_timeout_ms: stored.timeout_ms,
+        transaction_status: number(stored.state),
+        // Kafka leaves them out of this one state, instead of listing none.
+        transaction_partitions: (stored.state != State::Empty)
+            .then(|| stored.partitions.iter().map(topic).collect()),
+        transaction_last_update_timestamp_ms: stored.updated_at_ms,
+        transaction_start_timestamp_ms: stored.started_at_ms.unwrap_or(NO_TIME),
+        client_transaction_version: match stored.version {
+            TransactionVersion::Tv1 => 0,
+            TransactionVersion::Tv2 => 2,
+        },
+    };
+    wire::encode_versioned(&value, VERSION).expect("names of topics are short")
+}
+
+fn number(state: State) -> i8 {
+    match state {
+        State::Empty => 0,
+        State::Ongoing => 1,
+        State::PrepareCommit => 2,
+        State::PrepareAbort => 3,
+        State::CompleteCommit => 4,
+        State::CompleteAbort => 5,
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Stored, RecordError> {
+    let (version, rest) = bytes.split_first_chunk().ok_or(RecordError::NoVersion)?;
+    let VersionRange { last, .. } = TransactionLogValue::VERSIONS;
+    let value = TransactionLogValue::decode(&mut Reader::new(rest), i16::from_be_bytes(*version).min(last))?;
+    let state = State::ALL.into_iter().find(|&state| number(state) == value.transaction_status);
+    let mut partitions = Partitions::new();
+    for topic in value.transaction_partitions.into_iter().flatten() {
+        let name =
+            TopicName::parse(&topic.topic).map_err(|_| RecordError::BadTopicName(topic.topic.to_string()))?;
+        partitions.entry(name).or_default().extend(topic.partition_ids.iter().copied().map(PartitionIndex));
+    }
+    Ok(Stored {
+        producer_id: ProducerId(value.producer_id),
+        previous_producer_id: ProducerId(value.previous_producer_id),
+        next_producer_id: ProducerId(value.next_producer_id),
+        producer_epoch: ProducerEpoch(value.producer_epoch),
+        timeout_ms: value.transaction_timeout_ms,
+        state: state.ok_or(RecordError::BadState(value.transaction_status))?,
+        partitions,
+        started_at_ms: Some(value.transaction_start_timestamp_ms).filter(|&at| at != NO_TIME),
+        updated_at_ms: value.transaction_last_update_timestamp_ms,
+        version: if value.client_transaction_version < 2 {
+            TransactionVersion::Tv1
+        } else {
+            TransactionVersion::Tv2
+        },
+    })
+}
