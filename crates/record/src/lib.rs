@@ -13,6 +13,7 @@ pub mod batch;
 pub mod batch_error;
 pub mod builder;
 pub mod compression;
+mod end_transaction;
 pub mod header;
 mod recompress;
 pub mod records;
@@ -23,6 +24,7 @@ pub use batch::{BatchRules, CheckedBatch, Keys, Validation, check, checksum};
 pub use batch_error::{BatchError, RecordFault};
 pub use builder::{BatchBuilder, BatchOptions, Producer};
 pub use compression::Compression;
+pub use end_transaction::EndTransaction;
 pub use header::{BATCH_HEADER_BYTES, BatchHeader, TimestampType};
 pub use records::{Decoded, Header, Headers, RecordView, Records, decode};
 
