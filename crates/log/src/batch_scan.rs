@@ -6,7 +6,7 @@
 use std::io;
 
 use model::limits::UNSYNCED_BYTES_MAX;
-use record::{BATCH_HEADER_BYTES, BatchError, BatchHeader};
+use record::{BATCH_HEADER_BYTES, BatchError, BatchHeader, EndTransaction};
 use rt::File;
 
 /// How closely to look.
@@ -32,7 +32,21 @@ impl Found {
     pub(crate) fn end(&self) -> u64 {
         self.position + bytes(self.header.size_in_bytes())
     }
+
+    /// What it says when it ends a transaction.
+    pub(crate) fn end_transaction(&self, file: &File) -> io::Result<Option<EndTransaction>> {
+        let size = self.header.size_in_bytes();
+        if !self.header.is_control() || CONTROL_BATCH_BYTES_MAX < size {
+            return Ok(None);
+        }
+        let mut batch = vec![0; size];
+        file.read_exact_at(&mut batch, self.position)?;
+        Ok(EndTransaction::read(&batch).unwrap_or_default())
+    }
 }
+
+/// A marker has less than a hundred bytes.
+const CONTROL_BATCH_BYTES_MAX: usize = 4096;
 
 /// Why a walk stopped before its end.
 #[derive(Debug)]

@@ -54,7 +54,9 @@ impl Model {
 
     fn producers(&self) -> Producers {
         let mut producers = Producers::default();
-        self.batches.iter().for_each(|batch| producers.on_append(&batch.header, TimestampMs(0)));
+        for batch in &self.batches {
+            producers.on_append(&batch.header, None, TimestampMs(0));
+        }
         producers
     }
 

@@ -65,7 +65,7 @@ fn what_does_not_fit_was_never_appended() {
         assert_eq!(log.fenced(), None, "{free}");
         let again = batch(next);
         assert_eq!(
-            log.check_sequence(again.header()),
+            log.check_sequence(again.header(), Verified::No),
             Ok(Sequence::New),
             "{free}: its producer may send it again"
         );

@@ -40,6 +40,7 @@ mod segment;
 mod sync;
 mod sync_method;
 mod time_index;
+mod transactions;
 mod truncation;
 
 pub use closing::close_all;
@@ -52,11 +53,12 @@ pub use log_error::{Corruption, Damage, LogError, ReadError};
 pub use meta_properties::MetaProperties;
 pub use open_files::OpenFiles;
 pub use partition_folder::{PartitionFolder, PartitionName};
-pub use producers::{ActiveProducer, Producers, Sequence, SequenceError};
+pub use producers::{ActiveProducer, Marker, MarkerError, Producers, Sequence, SequenceError, Verified};
 pub use reader::{Cold, FirstBatch, LogReader, Read, ReadLimits};
 pub use recovery::{Recovery, RecoveryReport};
 pub use retention::{PutAway, Retention};
 pub use sync::{SyncJob, SyncTicket, Synced};
+pub use transactions::AbortedTransaction;
 pub use truncation::RecoveryPointLowered;
 
 #[cfg(test)]

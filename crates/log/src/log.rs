@@ -15,7 +15,7 @@ use std::sync::{Arc, RwLock};
 
 use model::limits::{APPEND_GATHER_BYTES_MAX, UNSYNCED_BYTES_MAX};
 use model::{LeaderEpoch, Offset, TimestampMs, TopicId};
-use record::{BatchHeader, CheckedBatch, TimestampType};
+use record::{BatchHeader, CheckedBatch, EndTransaction, TimestampType};
 use rt::{File, Fs};
 
 use crate::batch_scan::bytes;
@@ -27,7 +27,7 @@ use crate::locks::{read, write};
 use crate::log_error::LogError;
 use crate::names::Kind;
 use crate::open_files::OpenFiles;
-use crate::producers::{Producers, Sequence, SequenceError};
+use crate::producers::{Marker, MarkerError, Producers, Sequence, SequenceError, Verified};
 use crate::reader::{LogReader, Mark, Marks, Shared, State};
 use crate::recovery::{Recovery, RecoveryReport, recover, write_epochs};
 use crate::segment::{IndexCursor, Segment};
@@ -78,6 +78,8 @@ pub struct Log {
     pub(crate) gather: Gather,
     /// The offset the next batch gets.
     pub(crate) next: Offset,
+    /// Where markers decide their transactions.
+    pub(crate) high_watermark: Offset,
     pub(crate) write_ends: VecDeque<Mark>,
     pub(crate) dirty: Dirty,
     pub(crate) in_flight: Option<InFlight>,
@@ -126,6 +128,7 @@ impl Log {
             active_since_ms: None,
             gather: Gather::default(),
             next: found.end,
+            high_watermark: found.start,
             write_ends: VecDeque::new(),
             dirty,
             in_flight: None,
@@ -197,8 +200,17 @@ impl Log {
     }
 
     /// Judges a client's batch before it is appended.
-    pub fn check_sequence(&self, header: &BatchHeader) -> Result<Sequence, SequenceError> {
-        self.producers.check(header)
+    pub fn check_sequence(
+        &self,
+        header: &BatchHeader,
+        verified: Verified,
+    ) -> Result<Sequence, SequenceError> {
+        self.producers.check(header, verified)
+    }
+
+    /// Judges the end of a transaction before its marker is appended.
+    pub fn check_marker(&self, marker: &Marker) -> Result<(), MarkerError> {
+        self.producers.check_marker(marker)
     }
 
     /// Notes that a leadership begins here, before it has written anything.
@@ -270,7 +282,7 @@ impl Log {
         self.note_epoch(&header)?;
         self.first_timestamp.get_or_insert(header.max_timestamp);
         self.active_since_ms.get_or_insert(now_ms);
-        self.producers.on_append(&header, TimestampMs(now_ms));
+        self.producers.on_append(&header, end_transaction(&batch), TimestampMs(now_ms));
         self.next = header.next_offset();
         self.gather.push(batch);
         Ok(())
@@ -356,12 +368,21 @@ impl Log {
 
     /// Notes how far consumers may read, so that readers of the tail find its place in the file at once.
     pub fn set_high_watermark(&mut self, high_watermark: Offset) {
+        self.high_watermark = high_watermark;
+        self.producers.on_high_watermark(high_watermark);
         while self.write_ends.front().is_some_and(|end| end.offset < high_watermark) {
             self.write_ends.pop_front();
         }
         if let Some(&end) = self.write_ends.front().filter(|end| end.offset == high_watermark) {
             write(&self.shared.state).marks.add(end);
         }
+    }
+
+    /// Readers of committed records read below this: no transaction that begins below it is undecided.
+    pub fn last_stable_offset(&self) -> Offset {
+        let undecided = self.producers.first_undecided().unwrap_or(self.high_watermark);
+        // Retention and DeleteRecords go past open transactions, as in Kafka.
+        undecided.max(self.log_start()).min(self.high_watermark)
     }
 
     /// Stops all writing until the log is opened anew.
@@ -427,4 +448,8 @@ impl Log {
         self.fence(&error.to_string());
         LogError::Io(error)
     }
+}
+
+fn end_transaction(batch: &CheckedBatch) -> Option<EndTransaction> {
+    batch.header().is_control().then(|| EndTransaction::read(&batch.to_vec()).unwrap_or_default()).flatten()
 }

@@ -5,33 +5,36 @@
 //! transaction. Kafka writes one entry a producer, its last batch. We write one for each batch remembered, oldest
 //! first: Kafka's readers keep the last of them, ours all, so that a restart forgets no duplicate (P1).
 
-use model::{Offset, ProducerEpoch, ProducerId, TimestampMs};
+use model::{CoordinatorEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 
 use crate::batch_scan;
 use crate::inspect::Flaw;
-use crate::producers::{Batch, Producers};
+use crate::producers::{Batch, Entry, Producers};
 
 const VERSION: i16 = 1;
 const HEADER_BYTES: usize = 10;
 const CRC_COVERS_FROM: usize = 6;
 const ENTRY_BYTES: usize = 46;
 
-/// "None" for the coordinator's epoch and an open transaction: there are no transactions here yet.
-const NO_COORDINATOR_EPOCH: i32 = -1;
-const NO_TRANSACTION: i64 = -1;
+/// No transaction is open.
+const NO_TRANSACTION: Offset = Offset(-1);
 
 /// The bytes of a snapshot.
 pub(crate) fn encode(producers: &Producers) -> Vec<u8> {
     let mut entries = Vec::new();
     let mut count = 0i32;
     for (id, entry) in producers.sorted() {
-        // A producer known by a marker only has no batch; its epoch must survive all the same.
-        let batches = entry.batches.iter().copied().map(Some);
-        let none = entry.batches.is_empty().then_some(None);
-        for batch in batches.chain(none) {
-            put_entry(&mut entries, id, entry.epoch, batch, entry.last_heard);
+        let newest = newest_of(id, entry);
+        let older = entry.batches.len().saturating_sub(1);
+        for batch in entry.batches.iter().take(older) {
+            put_entry(
+                &mut entries,
+                &SnapshotEntry { timestamp: batch.timestamp, ..with_batch(newest, batch) },
+            );
             count += 1;
         }
+        put_entry(&mut entries, &newest);
+        count += 1;
     }
     let mut bytes = Vec::with_capacity(HEADER_BYTES + entries.len());
     bytes.extend_from_slice(&VERSION.to_be_bytes());
@@ -43,36 +46,42 @@ pub(crate) fn encode(producers: &Producers) -> Vec<u8> {
     bytes
 }
 
-fn put_entry(
-    out: &mut Vec<u8>,
-    id: ProducerId,
-    epoch: ProducerEpoch,
-    batch: Option<Batch>,
-    heard: TimestampMs,
-) {
-    let batch = batch.unwrap_or(Batch {
+/// What Kafka writes of a producer: its last batch, none when it is known by a marker only, and its transaction.
+fn newest_of(producer_id: ProducerId, entry: &Entry) -> SnapshotEntry {
+    let without_batch = SnapshotEntry {
+        producer_id,
+        epoch: entry.epoch,
         last_sequence: -1,
         last_offset: Offset(-1),
         offset_delta: 0,
-        timestamp: heard,
-    });
-    out.extend_from_slice(&id.0.to_be_bytes());
-    out.extend_from_slice(&epoch.0.to_be_bytes());
-    out.extend_from_slice(&batch.last_sequence.to_be_bytes());
-    out.extend_from_slice(&batch.last_offset.0.to_be_bytes());
-    out.extend_from_slice(&batch.offset_delta.to_be_bytes());
-    out.extend_from_slice(&batch.timestamp.0.to_be_bytes());
-    out.extend_from_slice(&NO_COORDINATOR_EPOCH.to_be_bytes());
-    out.extend_from_slice(&NO_TRANSACTION.to_be_bytes());
+        timestamp: entry.last_timestamp,
+        coordinator_epoch: entry.coordinator_epoch,
+        transaction_first_offset: entry.transaction.unwrap_or(NO_TRANSACTION),
+    };
+    entry.batches.back().map_or(without_batch, |batch| with_batch(without_batch, batch))
+}
+
+fn with_batch(entry: SnapshotEntry, batch: &Batch) -> SnapshotEntry {
+    let Batch { last_sequence, last_offset, offset_delta, .. } = *batch;
+    SnapshotEntry { last_sequence, last_offset, offset_delta, ..entry }
+}
+
+fn put_entry(out: &mut Vec<u8>, entry: &SnapshotEntry) {
+    out.extend_from_slice(&entry.producer_id.0.to_be_bytes());
+    out.extend_from_slice(&entry.epoch.0.to_be_bytes());
+    out.extend_from_slice(&entry.last_sequence.to_be_bytes());
+    out.extend_from_slice(&entry.last_offset.0.to_be_bytes());
+    out.extend_from_slice(&entry.offset_delta.to_be_bytes());
+    out.extend_from_slice(&entry.timestamp.0.to_be_bytes());
+    out.extend_from_slice(&entry.coordinator_epoch.0.to_be_bytes());
+    out.extend_from_slice(&entry.transaction_first_offset.0.to_be_bytes());
 }
 
 /// Reads a snapshot; `None` when it is cut short, of another version or damaged.
 pub(crate) fn decode(bytes: &[u8]) -> Option<Producers> {
     let mut producers = Producers::default();
     for (_, entry) in entries(bytes).ok()? {
-        let SnapshotEntry { last_sequence, last_offset, offset_delta, timestamp, .. } = entry;
-        let batch = Batch { last_sequence, last_offset, offset_delta, timestamp };
-        producers.restore(entry.producer_id, entry.epoch, (0 <= last_sequence).then_some(batch), timestamp);
+        producers.restore(&entry);
     }
     Some(producers)
 }
@@ -93,7 +102,7 @@ pub struct SnapshotEntry {
     /// The batch's largest timestamp.
     pub timestamp: TimestampMs,
     /// The incarnation of the coordinator of its transactions; -1 without any.
-    pub coordinator_epoch: i32,
+    pub coordinator_epoch: CoordinatorEpoch,
     /// Where its open transaction begins; -1 without one.
     pub transaction_first_offset: Offset,
 }
@@ -130,7 +139,7 @@ fn entry(bytes: &[u8; ENTRY_BYTES]) -> SnapshotEntry {
         last_offset: Offset(i64::from_be_bytes(fields.take())),
         offset_delta: i32::from_be_bytes(fields.take()),
         timestamp: TimestampMs(i64::from_be_bytes(fields.take())),
-        coordinator_epoch: i32::from_be_bytes(fields.take()),
+        coordinator_epoch: CoordinatorEpoch(i32::from_be_bytes(fields.take())),
         transaction_first_offset: Offset(i64::from_be_bytes(fields.take())),
     }
 }
@@ -171,16 +180,28 @@ mod tests {
     #[test]
     fn all_batches_survive_and_damage_is_seen() {
         let mut producers = Producers::default();
+        let marker_only = SnapshotEntry {
+            producer_id: ProducerId(4),
+            epoch: ProducerEpoch(2),
+            last_sequence: -1,
+            last_offset: Offset(-1),
+            offset_delta: 0,
+            timestamp: TimestampMs(5),
+            coordinator_epoch: CoordinatorEpoch(3),
+            transaction_first_offset: Offset(-1),
+        };
+        producers.restore(&marker_only);
         for sequence in 0..7 {
-            let batch = Batch {
+            producers.restore(&SnapshotEntry {
+                producer_id: ProducerId(9),
                 last_sequence: sequence,
                 last_offset: Offset(i64::from(sequence)),
-                offset_delta: 0,
                 timestamp: TimestampMs(i64::from(sequence)),
-            };
-            producers.restore(ProducerId(9), ProducerEpoch(1), Some(batch), batch.timestamp);
+                transaction_first_offset: Offset(1),
+                ..marker_only
+            });
         }
-        producers.restore(ProducerId(4), ProducerEpoch(2), None, TimestampMs(5));
+        assert_eq!(producers.first_undecided(), Some(Offset(1)));
         let bytes = encode(&producers);
         assert_eq!(bytes.len(), HEADER_BYTES + 6 * ENTRY_BYTES);
         assert_eq!(decode(&bytes), Some(producers));

@@ -1,8 +1,12 @@
-//! What a partition remembers of its idempotent producers (KIP-98), so that each batch is in the log once (I6).
+//! What a partition remembers of its idempotent producers (KIP-98), so that each batch is in the log once (I6), and of
+//! their transactions.
 //!
 //! - P1 Of each producer the last [`PRODUCER_BATCHES_REMEMBERED`] batches of its newest epoch are known.
 //! - P2 Everything here follows from the batches in the log, in their order: recovery replays them.
-//! - P3 At most [`PRODUCERS_PER_PARTITION_MAX`] producers are remembered; those silent longest go first.
+//! - P3 At most [`PRODUCERS_PER_PARTITION_MAX`] producers are remembered beside those with an open transaction; those
+//!   silent longest go first.
+//! - P4 A producer has one open transaction at the most. It begins with a record of it that was verified with the
+//!   coordinator (KIP-890), and ends with a marker, which no older coordinator or producer epoch gets to write.
 //!
 //! Rules: Kafka's `ProducerAppendInfo` and `ProducerStateEntry`.
 
@@ -10,14 +14,20 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use model::limits::{PRODUCER_BATCHES_REMEMBERED, PRODUCERS_PER_PARTITION_MAX};
-use model::{Offset, ProducerEpoch, ProducerId, TimestampMs};
-use record::BatchHeader;
+use model::{
+    CoordinatorEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs, TransactionResult, TransactionVersion,
+};
+use record::{BatchHeader, EndTransaction};
 use rustc_hash::FxHashMap;
+
+use crate::producer_snapshot::SnapshotEntry;
+use crate::transactions::{AbortedTransaction, Transactions};
 
 /// The producers of one partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Producers {
     entries: FxHashMap<ProducerId, Entry>,
+    transactions: Transactions,
 }
 
 /// One producer.
@@ -28,6 +38,14 @@ pub(crate) struct Entry {
     pub(crate) batches: VecDeque<Batch>,
     /// When it was last heard of: the later of the batch's timestamp and the time of its append.
     pub(crate) last_heard: TimestampMs,
+    /// The timestamp of its last batch or marker.
+    pub(crate) last_timestamp: TimestampMs,
+    /// The newest coordinator that ended a transaction of it.
+    pub(crate) coordinator_epoch: CoordinatorEpoch,
+    /// Where its open transaction begins.
+    pub(crate) transaction: Option<Offset>,
+    /// The last marker this process has seen; no snapshot has it.
+    last_marker: Option<Offset>,
 }
 
 /// One batch of a producer.
@@ -62,8 +80,62 @@ pub struct ActiveProducer {
     pub epoch: ProducerEpoch,
     /// The sequence number of the last record of its last batch; -1 when it has none in this epoch.
     pub last_sequence: i32,
-    /// The largest timestamp of that batch, [`TimestampMs::NONE`] without one.
+    /// The timestamp of its last batch or marker, [`TimestampMs::NONE`] without one.
     pub last_timestamp: TimestampMs,
+    /// The newest coordinator that ended a transaction of it.
+    pub coordinator_epoch: CoordinatorEpoch,
+    /// Where its open transaction begins.
+    pub transaction_first_offset: Option<Offset>,
+}
+
+/// What is known of the transaction that a batch says it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verified {
+    /// Nothing was asked: the batch may go on with an open transaction, and begin none.
+    No,
+    /// The coordinator said that it is ongoing, asked when the high watermark was here. Void once a marker of the
+    /// producer lies at or behind this: it may have ended just that transaction.
+    Since(Offset),
+    /// The coordinator said so, and the producer's epoch is of this transaction alone ([`TransactionVersion::Tv2`]).
+    ForEpoch,
+}
+
+/// The end of a transaction, as its coordinator decided it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marker {
+    /// Whose transaction.
+    pub producer: ProducerId,
+    /// In which epoch; with [`TransactionVersion::Tv2`] the one after that of its records.
+    pub epoch: ProducerEpoch,
+    /// Who decided.
+    pub coordinator_epoch: CoordinatorEpoch,
+    /// And what.
+    pub result: TransactionResult,
+    /// The protocol the producer speaks.
+    pub version: TransactionVersion,
+}
+
+/// Why a marker is refused. The log is unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkerError {
+    /// A newer incarnation of the producer has written, or the one whose transaction is open.
+    InvalidEpoch {
+        /// The producer.
+        producer: ProducerId,
+        /// Its epoch here.
+        known: ProducerEpoch,
+        /// The marker's.
+        asked: ProducerEpoch,
+    },
+    /// A newer coordinator has ended a transaction of this producer.
+    CoordinatorFenced {
+        /// The producer.
+        producer: ProducerId,
+        /// The newest coordinator's epoch.
+        known: CoordinatorEpoch,
+        /// The marker's.
+        asked: CoordinatorEpoch,
+    },
 }
 
 /// What a batch's sequence number says about it.
@@ -103,6 +175,18 @@ pub enum SequenceError {
         /// The batch's.
         asked: ProducerEpoch,
     },
+    /// The batch says it belongs to a transaction, and none is known to be ongoing.
+    NoTransaction {
+        /// The producer.
+        producer: ProducerId,
+    },
+    /// The batch belongs to no transaction while one of its producer is open.
+    OutsideTransaction {
+        /// The producer.
+        producer: ProducerId,
+        /// Where that transaction begins.
+        first_offset: Offset,
+    },
 }
 
 impl fmt::Display for SequenceError {
@@ -118,81 +202,181 @@ impl fmt::Display for SequenceError {
                 "epoch of producer {} is {}, which is smaller than the last seen epoch {}",
                 producer.0, asked.0, known.0
             ),
+            SequenceError::NoTransaction { producer } => {
+                write!(f, "producer {} has no ongoing transaction that this partition is part of", producer.0)
+            }
+            SequenceError::OutsideTransaction { producer, first_offset } => write!(
+                f,
+                "producer {} has a transaction open here since offset {first_offset}: all it writes belongs to that",
+                producer.0
+            ),
         }
     }
 }
 
+impl fmt::Display for MarkerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MarkerError::InvalidEpoch { producer, known, asked } => write!(
+                f,
+                "a marker in epoch {} cannot end a transaction of producer {}, whose epoch is {}",
+                asked.0, producer.0, known.0
+            ),
+            MarkerError::CoordinatorFenced { producer, known, asked } => write!(
+                f,
+                "coordinator epoch {} is over for producer {}, the newest seen is {}",
+                asked.0, producer.0, known.0
+            ),
+        }
+    }
+}
+
+impl std::error::Error for MarkerError {}
+
 impl std::error::Error for SequenceError {}
 
 impl Producers {
-    /// Judges a batch before it is appended.
-    pub fn check(&self, header: &BatchHeader) -> Result<Sequence, SequenceError> {
+    /// Judges a batch before it is appended, in Kafka's order. Coordinators number no batches of theirs: what they
+    /// write in a producer's name has no sequence.
+    pub fn check(&self, header: &BatchHeader, verified: Verified) -> Result<Sequence, SequenceError> {
         if !header.is_idempotent() {
             return Ok(Sequence::New);
         }
-        // Without any state of the producer, wherever it begins is right (its state may have expired).
-        let Some(entry) = self.entries.get(&header.producer_id) else { return Ok(Sequence::New) };
-        if header.producer_epoch < entry.epoch {
-            return Err(SequenceError::InvalidEpoch {
-                producer: header.producer_id,
-                known: entry.epoch,
-                asked: header.producer_epoch,
-            });
-        }
-        let same_epoch = header.producer_epoch == entry.epoch;
-        if same_epoch && let Some(batch) = entry.find(header) {
+        let producer = header.producer_id;
+        let entry = self.entries.get(&producer);
+        if let Some(batch) = entry.and_then(|entry| entry.find(header)) {
             return Ok(Sequence::Duplicate {
                 base_offset: batch.base_offset(),
                 last_offset: batch.last_offset,
                 timestamp: batch.timestamp,
             });
         }
-        let last_sequence = if same_epoch { entry.last_sequence() } else { -1 };
-        if follows(last_sequence, header.base_sequence) {
-            return Ok(Sequence::New);
+        if header.is_transactional() && !may_be_in_transaction(entry, header, verified) {
+            return Err(SequenceError::NoTransaction { producer });
         }
-        Err(SequenceError::OutOfOrder {
-            producer: header.producer_id,
-            last_sequence,
-            base_sequence: header.base_sequence,
+        let Some(entry) = entry else { return check_unknown(header, verified) };
+        entry.check_follows(header)?;
+        match entry.transaction {
+            Some(first_offset) if !header.is_transactional() => {
+                Err(SequenceError::OutsideTransaction { producer, first_offset })
+            }
+            Some(_) | None => Ok(Sequence::New),
+        }
+    }
+
+    /// Judges a marker before it is appended. One that repeats the last finds nothing open, and changes nothing.
+    pub fn check_marker(&self, marker: &Marker) -> Result<(), MarkerError> {
+        let Some(entry) = self.entries.get(&marker.producer) else { return Ok(()) };
+        let (producer, known, asked) = (marker.producer, entry.epoch, marker.epoch);
+        // There is no epoch after the last: its transactions end in it.
+        let is_last = asked.0 == i16::MAX;
+        let may_be_equal = match marker.version {
+            TransactionVersion::Tv1 => true,
+            TransactionVersion::Tv2 => entry.transaction.is_none() || is_last,
+        };
+        if asked < known || asked == known && !may_be_equal {
+            return Err(MarkerError::InvalidEpoch { producer, known, asked });
+        }
+        let (known, asked) = (entry.coordinator_epoch, marker.coordinator_epoch);
+        if asked < known {
+            return Err(MarkerError::CoordinatorFenced { producer, known, asked });
+        }
+        Ok(())
+    }
+
+    /// Notes a batch that is now in the log (P2); `end` is what a control batch says. Yields what it aborted.
+    pub fn on_append(
+        &mut self,
+        header: &BatchHeader,
+        end: Option<EndTransaction>,
+        now: TimestampMs,
+    ) -> Option<AbortedTransaction> {
+        if !header.is_idempotent() {
+            return None;
+        }
+        let entry = self.entry(header.producer_id, header.producer_epoch, now);
+        entry.last_heard = entry.last_heard.max(now).max(header.max_timestamp);
+        if header.is_control() {
+            return end.and_then(|end| self.on_marker(header, end));
+        }
+        entry.last_timestamp = header.max_timestamp;
+        entry.push(Batch {
+            last_sequence: header.last_sequence(),
+            last_offset: header.last_offset(),
+            offset_delta: header.last_offset_delta,
+            timestamp: header.max_timestamp,
+        });
+        if header.is_transactional() && entry.transaction.is_none() {
+            entry.transaction = Some(header.base_offset);
+            self.transactions.begin(header.base_offset, header.producer_id);
+        }
+        None
+    }
+
+    /// A marker without an open transaction is remembered for its epochs only.
+    fn on_marker(&mut self, header: &BatchHeader, end: EndTransaction) -> Option<AbortedTransaction> {
+        let (producer, last_offset) = (header.producer_id, header.base_offset);
+        let entry = self.entries.get_mut(&producer)?;
+        entry.coordinator_epoch = end.coordinator_epoch;
+        entry.last_timestamp = header.max_timestamp;
+        entry.last_marker = Some(last_offset);
+        let first_offset = entry.transaction.take()?;
+        let last_stable_offset = self.transactions.end(first_offset, last_offset);
+        (end.result == TransactionResult::Abort).then_some(AbortedTransaction {
+            producer,
+            first_offset,
+            last_offset,
+            last_stable_offset,
         })
     }
 
-    /// Notes a batch that is now in the log (P2).
-    pub fn on_append(&mut self, header: &BatchHeader, now: TimestampMs) {
-        if !header.is_idempotent() {
-            return;
-        }
-        if PRODUCERS_PER_PARTITION_MAX <= self.entries.len()
-            && !self.entries.contains_key(&header.producer_id)
-        {
+    /// The producer's entry in this epoch, making room for a new one (P3).
+    fn entry(&mut self, id: ProducerId, epoch: ProducerEpoch, now: TimestampMs) -> &mut Entry {
+        if PRODUCERS_PER_PARTITION_MAX <= self.entries.len() && !self.entries.contains_key(&id) {
             self.forget_longest_silent();
         }
-        let entry = self.entries.entry(header.producer_id).or_insert_with(|| Entry {
-            epoch: header.producer_epoch,
-            batches: VecDeque::new(),
-            last_heard: now,
-        });
-        if header.producer_epoch != entry.epoch {
-            entry.epoch = header.producer_epoch;
+        let entry = self.entries.entry(id).or_insert_with(|| Entry::new(epoch, now));
+        if entry.epoch != epoch {
+            entry.epoch = epoch;
             entry.batches.clear();
         }
-        entry.last_heard = entry.last_heard.max(now).max(header.max_timestamp);
-        // A marker of a transaction's end carries the producer's epoch, but no sequence number.
-        if !header.is_control() {
-            entry.push(Batch {
-                last_sequence: header.last_sequence(),
-                last_offset: header.last_offset(),
-                offset_delta: header.last_offset_delta,
-                timestamp: header.max_timestamp,
-            });
+        entry
+    }
+
+    /// Markers below it decide their transactions for good.
+    pub(crate) fn on_high_watermark(&mut self, high_watermark: Offset) {
+        self.transactions.on_high_watermark(high_watermark);
+    }
+
+    /// Where the earliest transaction begins that has no marker, or none below the high watermark.
+    pub(crate) fn first_undecided(&self) -> Option<Offset> {
+        self.transactions.first_undecided()
+    }
+
+    /// The epoch in which a producer has a transaction open.
+    pub fn open_transaction(&self, producer: ProducerId) -> Option<ProducerEpoch> {
+        self.entries.get(&producer).filter(|entry| entry.transaction.is_some()).map(|entry| entry.epoch)
+    }
+
+    /// Every producer with an open transaction, and its epoch.
+    pub fn open_transactions(&self) -> impl Iterator<Item = (ProducerId, ProducerEpoch)> {
+        let open = self.entries.iter().filter(|(_, entry)| entry.transaction.is_some());
+        open.map(|(&id, entry)| (id, entry.epoch))
+    }
+
+    /// Takes over which markers were seen, where the batches were read again from a snapshot on.
+    pub(crate) fn remember_markers_of(&mut self, before: &Producers) {
+        for (id, entry) in &mut self.entries {
+            let known = before.entries.get(id).and_then(|before| before.last_marker);
+            entry.last_marker = entry.last_marker.or(known);
         }
     }
 
-    /// Forgets producers silent for `expiration_ms`; says how many.
+    /// Forgets producers silent for `expiration_ms`, but none with an open transaction; says how many.
     pub fn expire(&mut self, now: TimestampMs, expiration_ms: i64) -> usize {
         let before = self.entries.len();
-        self.entries.retain(|_, entry| now.0.saturating_sub(entry.last_heard.0) < expiration_ms);
+        let is_heard = |entry: &Entry| now.0.saturating_sub(entry.last_heard.0) < expiration_ms;
+        self.entries.retain(|_, entry| entry.transaction.is_some() || is_heard(entry));
         before - self.entries.len()
     }
 
@@ -202,7 +386,9 @@ impl Producers {
             id,
             epoch: entry.epoch,
             last_sequence: entry.last_sequence(),
-            last_timestamp: entry.batches.back().map_or(TimestampMs::NONE, |batch| batch.timestamp),
+            last_timestamp: entry.last_timestamp,
+            coordinator_epoch: entry.coordinator_epoch,
+            transaction_first_offset: entry.transaction,
         };
         self.sorted().into_iter().map(active).collect()
     }
@@ -225,33 +411,30 @@ impl Producers {
         sorted
     }
 
-    /// Takes up a batch from a snapshot, oldest first.
-    pub(crate) fn restore(
-        &mut self,
-        id: ProducerId,
-        epoch: ProducerEpoch,
-        batch: Option<Batch>,
-        heard: TimestampMs,
-    ) {
-        let entry = self.entries.entry(id).or_insert_with(|| Entry {
-            epoch,
-            batches: VecDeque::new(),
-            last_heard: heard,
-        });
-        if entry.epoch != epoch {
-            entry.epoch = epoch;
-            entry.batches.clear();
+    /// Takes up an entry of a snapshot, a producer's oldest first.
+    pub(crate) fn restore(&mut self, saved: &SnapshotEntry) {
+        let SnapshotEntry { producer_id, last_sequence, timestamp, transaction_first_offset: first, .. } =
+            *saved;
+        let entry = self.entry(producer_id, saved.epoch, timestamp);
+        entry.last_heard = entry.last_heard.max(timestamp);
+        entry.last_timestamp = timestamp;
+        entry.coordinator_epoch = saved.coordinator_epoch;
+        // What a coordinator wrote in its name has a place, and no sequence.
+        if 0 <= saved.last_offset.0 {
+            let SnapshotEntry { last_offset, offset_delta, .. } = *saved;
+            entry.push(Batch { last_sequence, last_offset, offset_delta, timestamp });
         }
-        entry.last_heard = entry.last_heard.max(heard);
-        if let Some(batch) = batch {
-            entry.push(batch);
+        entry.transaction = Some(first).filter(|first| 0 <= first.0);
+        if 0 <= first.0 {
+            self.transactions.begin(first, producer_id);
         }
     }
 
     /// Forgets a tenth at a time, so that a flood of new producers costs each of them little (P3).
     fn forget_longest_silent(&mut self) {
+        let silent = self.entries.iter().filter(|(_, entry)| entry.transaction.is_none());
         let mut heard: Vec<(TimestampMs, ProducerId)> =
-            self.entries.iter().map(|(&id, entry)| (entry.last_heard, id)).collect();
+            silent.map(|(&id, entry)| (entry.last_heard, id)).collect();
         let going = (PRODUCERS_PER_PARTITION_MAX / 10).max(1).min(heard.len());
         heard.sort_unstable();
         for (_, id) in &heard[..going] {
@@ -261,15 +444,43 @@ impl Producers {
 }
 
 impl Entry {
+    fn new(epoch: ProducerEpoch, now: TimestampMs) -> Entry {
+        Entry {
+            epoch,
+            batches: VecDeque::new(),
+            last_heard: now,
+            last_timestamp: TimestampMs::NONE,
+            coordinator_epoch: CoordinatorEpoch::NONE,
+            transaction: None,
+            last_marker: None,
+        }
+    }
+
     fn last_sequence(&self) -> i32 {
         self.batches.back().map_or(-1, |batch| batch.last_sequence)
     }
 
+    /// The same batch, appended before.
     fn find(&self, header: &BatchHeader) -> Option<&Batch> {
         let same = |batch: &&Batch| {
             batch.first_sequence() == header.base_sequence && batch.last_sequence == header.last_sequence()
         };
-        self.batches.iter().find(same)
+        let is_numbered = header.producer_epoch == self.epoch && 0 <= header.base_sequence;
+        self.batches.iter().find(same).filter(|_| is_numbered)
+    }
+
+    /// Whether a batch of this producer may stand behind what is there.
+    fn check_follows(&self, header: &BatchHeader) -> Result<(), SequenceError> {
+        let (producer, base_sequence) = (header.producer_id, header.base_sequence);
+        if header.producer_epoch < self.epoch {
+            let (known, asked) = (self.epoch, header.producer_epoch);
+            return Err(SequenceError::InvalidEpoch { producer, known, asked });
+        }
+        let last_sequence = if header.producer_epoch == self.epoch { self.last_sequence() } else { -1 };
+        if base_sequence < 0 || follows(last_sequence, base_sequence) {
+            return Ok(());
+        }
+        Err(SequenceError::OutOfOrder { producer, last_sequence, base_sequence })
     }
 
     fn push(&mut self, batch: Batch) {
@@ -280,111 +491,30 @@ impl Entry {
     }
 }
 
+/// Whether the transaction that a batch says it belongs to is known to be ongoing (P4).
+fn may_be_in_transaction(entry: Option<&Entry>, header: &BatchHeader, verified: Verified) -> bool {
+    let is_open = |entry: &Entry| entry.transaction.is_some() && entry.epoch == header.producer_epoch;
+    match verified {
+        _ if entry.is_some_and(is_open) => true,
+        Verified::No => false,
+        Verified::Since(asked_at) => entry.and_then(|entry| entry.last_marker).is_none_or(|at| at < asked_at),
+        Verified::ForEpoch => true,
+    }
+}
+
+/// Without any state of the producer, wherever it begins is right, for its state may have expired; but an epoch that is
+/// of one transaction alone has none that could.
+fn check_unknown(header: &BatchHeader, verified: Verified) -> Result<Sequence, SequenceError> {
+    if verified == Verified::ForEpoch && 0 < header.base_sequence {
+        let (producer, base_sequence) = (header.producer_id, header.base_sequence);
+        return Err(SequenceError::OutOfOrder { producer, last_sequence: -1, base_sequence });
+    }
+    Ok(Sequence::New)
+}
+
 fn follows(last_sequence: i32, next: i32) -> bool {
     if last_sequence == i32::MAX { next == 0 } else { next == last_sequence + 1 }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use record::{BatchBuilder, BatchOptions, Producer};
-
-    fn header(epoch: i16, base_sequence: i32, records: usize, base_offset: i64) -> BatchHeader {
-        header_of(1, epoch, base_sequence, records, base_offset)
-    }
-
-    fn header_of(id: i64, epoch: i16, base_sequence: i32, records: usize, base_offset: i64) -> BatchHeader {
-        let mut builder = BatchBuilder::new();
-        for _ in 0..records {
-            builder.push(None, Some(b"x"), &[], TimestampMs(1000));
-        }
-        let producer = Producer { id: ProducerId(id), epoch: ProducerEpoch(epoch), base_sequence };
-        let options = BatchOptions { producer: Some(producer), ..BatchOptions::default() };
-        let mut batch = builder.build(options).expect("records");
-        batch.set_base_offset(Offset(base_offset));
-        *batch.header()
-    }
-
-    /// Runs batches `epoch:sequence+records` against one partition and says what became of each.
-    #[track_caller]
-    fn check(script: &str) {
-        let mut producers = Producers::default();
-        let mut next_offset = 100;
-        for step in script.split_whitespace() {
-            let (batch, expected) = step.split_once('=').expect("a batch and an outcome");
-            let (epoch, rest) = batch.split_once(':').expect("an epoch");
-            let (sequence, records) = rest.split_once('+').expect("a sequence");
-            let records: usize = records.parse().expect("a count");
-            let header = header(
-                epoch.parse().expect("an epoch"),
-                sequence.parse().expect("a number"),
-                records,
-                next_offset,
-            );
-            let outcome = match producers.check(&header) {
-                Ok(Sequence::New) => {
-                    producers.on_append(&header, TimestampMs(0));
-                    next_offset = header.next_offset().0;
-                    "new".to_owned()
-                }
-                Ok(Sequence::Duplicate { base_offset, .. }) => format!("dup@{base_offset}"),
-                Err(SequenceError::OutOfOrder { last_sequence, .. }) => format!("order({last_sequence})"),
-                Err(SequenceError::InvalidEpoch { known, .. }) => format!("epoch({})", known.0),
-            };
-            assert_eq!(outcome, expected, "{step} in {script}");
-        }
-    }
-
-    #[test]
-    fn sequences_follow_each_other_and_the_last_five_batches_are_known() {
-        check("0:0+2=new 0:2+1=new 0:2+1=dup@102 0:0+2=dup@100 0:4+1=order(2) 0:3+1=new");
-        check(
-            "0:0+1=new 0:1+1=new 0:2+1=new 0:3+1=new 0:4+1=new 0:0+1=dup@100 0:5+1=new 0:1+1=dup@101 0:0+1=order(5)",
-        );
-        check("0:0+3=new 0:1+2=order(2) 0:0+2=order(2) 0:2+2=order(2)");
-    }
-
-    #[test]
-    fn epochs_fence_and_begin_at_zero() {
-        check("3:7+1=new 2:8+1=epoch(3) 4:8+1=order(-1) 4:0+1=new 3:8+1=epoch(4) 4:0+1=dup@101");
-    }
-
-    #[test]
-    fn sequences_wrap_after_the_largest() {
-        check("0:2147483646+2=new 0:0+1=new 0:2147483646+2=dup@100 0:1+1=new");
-        check("0:2147483646+4=new 0:2147483646+4=dup@100 0:2+1=new 0:3+1=new");
-        check("0:2147483647+1=new 0:1+1=order(2147483647)");
-    }
-
-    #[test]
-    fn an_unknown_producer_may_begin_anywhere() {
-        check("5:123+1=new 5:124+1=new");
-    }
-
-    #[test]
-    fn the_silent_are_forgotten() {
-        let mut producers = Producers::default();
-        producers.on_append(&header_of(1, 0, 0, 1, 0), TimestampMs(10_000));
-        producers.on_append(&header_of(2, 0, 0, 1, 1), TimestampMs(20_000));
-        assert_eq!(producers.expire(TimestampMs(15_000), 6_000), 0);
-        assert_eq!(producers.expire(TimestampMs(16_000), 6_000), 1);
-        assert_eq!(producers.sorted()[0].0, ProducerId(2));
-    }
-
-    #[test]
-    fn there_are_never_too_many() {
-        let mut producers = Producers::default();
-        let template = header_of(0, 0, 0, 1, 0);
-        let all = i64::try_from(PRODUCERS_PER_PARTITION_MAX).expect("small");
-        for id in 0..all + 5 {
-            producers.on_append(
-                &BatchHeader { producer_id: ProducerId(id), ..template },
-                TimestampMs(10_000 + id),
-            );
-            assert!(producers.len() <= PRODUCERS_PER_PARTITION_MAX);
-        }
-        let sorted = producers.sorted();
-        assert_eq!(sorted.last().map(|&(id, _)| id), Some(ProducerId(all + 4)));
-        assert_eq!(sorted.first().map(|&(id, _)| id), Some(ProducerId(all / 10)), "the oldest tenth is gone");
-    }
-}
+mod tests;

@@ -134,7 +134,7 @@ impl Replay<'_> {
                     if self.durable <= found.header.base_offset {
                         unsure_from.get_or_insert(found.position);
                     }
-                    self.on_batch(&segment, &found);
+                    self.on_batch(&segment, &file, &found)?;
                     end = found.end();
                 }
             }
@@ -156,16 +156,17 @@ impl Replay<'_> {
         self.next <= header.base_offset && fits
     }
 
-    fn on_batch(&mut self, segment: &Segment, found: &Found) {
+    fn on_batch(&mut self, segment: &Segment, file: &File, found: &Found) -> io::Result<()> {
         let header = &found.header;
         segment.index(&mut self.cursor, header, found.position, self.config.index_interval_bytes);
         if self.trusted <= header.base_offset {
-            self.producers.on_append(header, TimestampMs::NONE);
+            self.producers.on_append(header, found.end_transaction(file)?, TimestampMs::NONE);
         }
         if self.replay_epochs_from <= header.base_offset {
             self.note_epoch(header);
         }
         self.next = header.next_offset();
+        Ok(())
     }
 
     /// Cuts a torn tail, or says that it is corruption (V2).

@@ -253,7 +253,9 @@ fn idempotent(sequence: i32, value: &str) -> CheckedBatch {
 #[test]
 fn producers_survive_restarts_of_every_kind() {
     let folder = Folder::new("producers");
-    let duplicate = |log: &Log, sequence: i32| match log.check_sequence(idempotent(sequence, "x").header()) {
+    let duplicate = |log: &Log, sequence: i32| match log
+        .check_sequence(idempotent(sequence, "x").header(), Verified::No)
+    {
         Ok(Sequence::Duplicate { base_offset, .. }) => Some(base_offset.0),
         Ok(Sequence::New) | Err(_) => None,
     };

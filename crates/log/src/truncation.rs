@@ -189,9 +189,11 @@ impl Log {
             let file = segment.file(Kind::Log)?;
             let mut scan = BatchScan::new(&file, first.position, segment.size(), Depth::Headers);
             while let Some(found) = segment.scanned(scan.next())? {
-                producers.on_append(&found.header, TimestampMs::NONE);
+                producers.on_append(&found.header, found.end_transaction(&file)?, TimestampMs::NONE);
             }
         }
+        producers.on_high_watermark(self.high_watermark);
+        producers.remember_markers_of(&self.producers);
         Ok(producers)
     }
 }

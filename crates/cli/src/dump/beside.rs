@@ -64,7 +64,7 @@ impl Dump {
                         Cell::Int(entry.last_offset.0),
                         Cell::Int(entry.offset_delta.into()),
                         time(entry.timestamp),
-                        Cell::Int(entry.coordinator_epoch.into()),
+                        Cell::Int(entry.coordinator_epoch.0.into()),
                         Cell::Int(entry.transaction_first_offset.0),
                     ]
                 });
