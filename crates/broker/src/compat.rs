@@ -33,7 +33,7 @@ const KAFKA: &[(i16, &str, i16, i16, &str)] = &[
     (24, "AddPartitionsToTxn", 0, 5, "transactions"),
     (25, "AddOffsetsToTxn", 0, 4, "transactions"),
     (26, "EndTxn", 0, 5, "transactions"),
-    (27, "WriteTxnMarkers", 1, 2, "transactions"),
+    (27, "WriteTxnMarkers", 1, 2, ""),
     (28, "TxnOffsetCommit", 0, 5, "transactions"),
     (29, "DescribeAcls", 1, 3, "No authorizer: answered as by a Kafka broker without one."),
     (30, "CreateAcls", 1, 3, "No authorizer: answered as by a Kafka broker without one."),

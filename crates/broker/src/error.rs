@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::fmt;
 
 use controller::ControllerError;
-use log::{ReadError, SequenceError};
+use log::{MarkerError, ReadError, SequenceError};
 use model::{BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
 use quorum::{QuorumError, UpdateError};
 use record::BatchError;
@@ -15,6 +15,8 @@ use wire::{ApiKey, DecodeError, EncodeError};
 
 use crate::node::Node;
 use crate::partition::AppendError;
+use crate::transactions::VerificationError;
+use crate::verification;
 
 /// Why a partition cannot be served.
 #[derive(Clone, Debug)]
@@ -157,8 +159,17 @@ pub enum ProduceError {
     Batch(BatchError),
     /// Acks other than 0, 1 and −1.
     BadAcks(i16),
-    /// Transactions are not served yet.
-    Transactional,
+    /// It says it belongs to a transaction, and the request names no transactional id.
+    NoTransactionalId,
+    /// The request has batches of transactions of several producers.
+    SeveralProducers,
+    /// It belongs to no transaction that is known to be ongoing.
+    Unverified {
+        /// Why.
+        error: VerificationError,
+        /// The request's version, which decides what its client makes of a code.
+        version: i16,
+    },
     /// Brokers keep their own state in this topic.
     InternalTopic,
     /// zstd in a version of the API that does not know it.
@@ -187,7 +198,9 @@ impl ProduceError {
             ProduceError::Partition(error) => error.code(),
             ProduceError::Batch(error) => batch_code(error),
             ProduceError::BadAcks(_) => ErrorCode::InvalidRequiredAcks,
-            ProduceError::Transactional => ErrorCode::InvalidTxnState,
+            ProduceError::NoTransactionalId => ErrorCode::TransactionalIdAuthorizationFailed,
+            ProduceError::SeveralProducers => ErrorCode::InvalidProducerIdMapping,
+            ProduceError::Unverified { error, version } => verification_code(error, *version),
             ProduceError::InternalTopic => ErrorCode::InvalidTopicException,
             ProduceError::ZstdTooEarly => ErrorCode::UnsupportedCompressionType,
             ProduceError::Timestamp { .. } => ErrorCode::InvalidTimestamp,
@@ -197,12 +210,37 @@ impl ProduceError {
     }
 }
 
-fn append_code(error: &AppendError) -> ErrorCode {
+/// The codes Kafka's `AddPartitionsToTxnManager` and `ReplicaManager` give a failed verification. Clients of old versions
+/// do not repeat a produce on a coordinator's codes: NOT_ENOUGH_REPLICAS makes them, and looks for no other leader.
+fn verification_code(error: &VerificationError, version: i16) -> ErrorCode {
+    match error {
+        VerificationError::NotOngoing if version < ABORTABLE_SINCE => ErrorCode::InvalidTxnState,
+        VerificationError::NotOngoing => ErrorCode::TransactionAbortable,
+        VerificationError::Fenced => ErrorCode::InvalidProducerEpoch,
+        VerificationError::OtherProducer => ErrorCode::InvalidProducerIdMapping,
+        VerificationError::Concurrent if verification::ADDS_PARTITIONS_SINCE <= version => {
+            ErrorCode::ConcurrentTransactions
+        }
+        VerificationError::Concurrent | VerificationError::Unavailable(_) => ErrorCode::NotEnoughReplicas,
+        VerificationError::NotServed => ErrorCode::InvalidTxnState,
+    }
+}
+
+/// First version of Produce whose clients know TRANSACTION_ABORTABLE (KIP-890).
+const ABORTABLE_SINCE: i16 = 11;
+
+/// The code of a batch or marker that was not appended.
+pub fn append_code(error: &AppendError) -> ErrorCode {
     match error {
         AppendError::NotLeader => ErrorCode::NotLeaderOrFollower,
         AppendError::NotEnoughReplicas(_) => ErrorCode::NotEnoughReplicas,
         AppendError::Sequence(SequenceError::OutOfOrder { .. }) => ErrorCode::OutOfOrderSequenceNumber,
-        AppendError::Sequence(SequenceError::InvalidEpoch { .. }) => ErrorCode::InvalidProducerEpoch,
+        AppendError::Sequence(SequenceError::InvalidEpoch { .. })
+        | AppendError::Marker(MarkerError::InvalidEpoch { .. }) => ErrorCode::InvalidProducerEpoch,
+        AppendError::Sequence(
+            SequenceError::NoTransaction { .. } | SequenceError::OutsideTransaction { .. },
+        ) => ErrorCode::InvalidTxnState,
+        AppendError::Marker(MarkerError::CoordinatorFenced { .. }) => ErrorCode::TransactionCoordinatorFenced,
         AppendError::LargerThanSegment => ErrorCode::RecordListTooLarge,
         AppendError::Storage => ErrorCode::KafkaStorageError,
     }
@@ -239,7 +277,13 @@ impl fmt::Display for ProduceError {
             ProduceError::Partition(error) => error.fmt(f),
             ProduceError::Batch(error) => error.fmt(f),
             ProduceError::BadAcks(acks) => write!(f, "acks={acks} was asked for; 0, 1 and -1 (all) exist"),
-            ProduceError::Transactional => f.write_str("this broker does not serve transactions yet"),
+            ProduceError::NoTransactionalId => {
+                f.write_str("the batch belongs to a transaction, and the request has no transactional id")
+            }
+            ProduceError::SeveralProducers => {
+                f.write_str("the request has batches of transactions of several producers")
+            }
+            ProduceError::Unverified { error, .. } => error.fmt(f),
             ProduceError::InternalTopic => f.write_str("brokers keep their own state in this topic"),
             ProduceError::ZstdTooEarly => f.write_str("zstd needs version 7 of Produce or newer"),
             ProduceError::Timestamp { timestamp, earliest, latest, .. } => write!(
@@ -256,6 +300,7 @@ impl fmt::Display for ProduceError {
                 few.in_sync, few.required
             ),
             ProduceError::Append(AppendError::Sequence(error)) => error.fmt(f),
+            ProduceError::Append(AppendError::Marker(error)) => error.fmt(f),
             ProduceError::Append(AppendError::LargerThanSegment) => {
                 f.write_str("the batch is larger than a segment of this topic may be (segment.bytes)")
             }

@@ -4,7 +4,8 @@
 //! - B2 What is advertised is what is registered (`registry`).
 //!
 //! In reading order: `broker` starts and stops everything, `service` takes in frames, `registry` routes them to
-//! `handlers/`, which look at the `node`; `partition` writes and reads logs, `coordinator` runs groups.
+//! `handlers/`, which look at the `node`; `partition` writes and reads logs, `coordinator` runs groups, and
+//! in `transactions` partitions and the coordinator of transactions meet.
 //!
 //! Knows nothing of command lines and configuration files.
 
@@ -30,5 +31,7 @@ mod retention;
 mod service;
 mod storage;
 mod topic_state;
+mod transactions;
+mod verification;
 
 pub use broker::{Broker, Options, StartError};

@@ -67,6 +67,7 @@ handlers! {
     DeleteRecords delete_records "handlers/21_delete_records.rs",
     InitProducerId init_producer_id "handlers/22_init_producer_id.rs",
     OffsetForLeaderEpoch offset_for_leader_epoch "handlers/23_offset_for_leader_epoch.rs",
+    WriteTxnMarkers write_txn_markers "handlers/27_write_txn_markers.rs",
     DescribeAcls describe_acls "handlers/29_describe_acls.rs",
     CreateAcls create_acls "handlers/30_create_acls.rs",
     DeleteAcls delete_acls "handlers/31_delete_acls.rs",

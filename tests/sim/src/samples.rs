@@ -240,6 +240,7 @@ plain! {
     AlterUserScramCredentials AlterUserScramCredentialsRequest,
     DescribeQuorum DescribeQuorumRequest,
     UpdateFeatures UpdateFeaturesRequest,
+    WriteTxnMarkers WriteTxnMarkersRequest,
     DescribeTransactions DescribeTransactionsRequest,
     ListTransactions ListTransactionsRequest,
 }

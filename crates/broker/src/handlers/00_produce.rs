@@ -6,12 +6,15 @@
 //! - `acks=0` is never answered; on any error the connection is closed, so that the client looks for metadata.
 //! - Waiting ends after the request's timeout with REQUEST_TIMED_OUT: the outcome is then unknown.
 //! - Version 13 names topics by id; a batch of magic 0 or 1 is refused, as since Kafka 4.0.
+//! - A batch that begins a transaction in its partition is verified with the coordinator before it is queued, all of
+//!   a request together, and the next request of the connection waits for that (`transactions`).
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use config::{ProduceValidation, TimestampType, TopicConfig};
+use log::Verified;
 use model::{PartitionIndex, TimestampMs, TopicId, limits};
 use record::{BatchError, BatchRules, CheckedBatch, Compression, Keys, Validation};
 use replica::Acks;
@@ -28,6 +31,7 @@ use crate::error::{PartitionError, ProduceError};
 use crate::node::Node;
 use crate::partition::{AppendReply, Appended, Partition};
 use crate::recompress::{self, recompress};
+use crate::verification::verify;
 
 /// First version that names topics by id (KIP-516).
 const BY_TOPIC_ID: i16 = 13;
@@ -52,6 +56,14 @@ struct StartedTopic {
     partitions: Vec<(i32, Result<Queued, ProduceError>)>,
 }
 
+/// A batch that its partition may take.
+pub(crate) struct TakenIn {
+    pub(crate) partition: Arc<Partition>,
+    pub(crate) batch: CheckedBatch,
+    /// What is known of the transaction it says it belongs to.
+    pub(crate) verified: Verified,
+}
+
 struct Queued {
     partition: Arc<Partition>,
     reply: oneshot::Receiver<AppendReply>,
@@ -70,29 +82,34 @@ pub enum Outcome {
 /// Queues every batch of the request, in order.
 pub async fn start(call: &Call<'_>, request: ProduceRequest<'_>, frame: &Bytes, version: i16) -> Started {
     let acks = parse_acks(request.acks);
+    let mut batches = Vec::new();
+    for topic in &request.topic_data {
+        for data in &topic.partition_data {
+            batches.push(match &acks {
+                Ok(_) => take_in(call, topic, data, frame, version).await,
+                Err(error) => Err(error.clone()),
+            });
+        }
+    }
+    verify(call.node, request.transactional_id.as_deref(), &mut batches, version).await;
+    // Wrong acks are answered, as Kafka does: only a client that asked for silence gets it.
+    let acks = acks.unwrap_or(Some(Acks::Leader));
+    let mut batches = batches.into_iter();
     let mut topics = Vec::with_capacity(request.topic_data.len());
     for topic in &request.topic_data {
-        let mut started = StartedTopic {
-            name: topic.name.to_string(),
-            id: TopicId(topic.topic_id),
-            partitions: Vec::with_capacity(topic.partition_data.len()),
-        };
-        for data in &topic.partition_data {
-            let queued = match &acks {
-                Ok(acks) if request.transactional_id.is_none() => {
-                    queue(call, topic, data, frame, *acks, version).await
-                }
-                Ok(_) => Err(ProduceError::Transactional),
-                Err(error) => Err(error.clone()),
+        let mut partitions = Vec::with_capacity(topic.partition_data.len());
+        for (data, batch) in topic.partition_data.iter().zip(batches.by_ref()) {
+            let queued = match batch {
+                Ok(batch) => Ok(batch.queue(acks).await),
+                Err(error) => Err(error),
             };
-            started.partitions.push((data.index, queued));
+            partitions.push((data.index, queued));
         }
-        topics.push(started);
+        topics.push(StartedTopic { name: topic.name.to_string(), id: TopicId(topic.topic_id), partitions });
     }
     let timeout = Duration::from_millis(u64::try_from(request.timeout_ms).unwrap_or(0));
     let deadline = call.node.rt().now() + timeout;
-    // Wrong acks are answered, as Kafka does: only a client that asked for silence gets it.
-    Started { acks: acks.unwrap_or(Some(Acks::Leader)), deadline, topics }
+    Started { acks, deadline, topics }
 }
 
 fn parse_acks(acks: i16) -> Result<Option<Acks>, ProduceError> {
@@ -104,14 +121,13 @@ fn parse_acks(acks: i16) -> Result<Option<Acks>, ProduceError> {
     }
 }
 
-async fn queue(
+async fn take_in(
     call: &Call<'_>,
     topic: &TopicProduceData<'_>,
     data: &PartitionProduceData<'_>,
     frame: &Bytes,
-    acks: Option<Acks>,
     version: i16,
-) -> Result<Queued, ProduceError> {
+) -> Result<TakenIn, ProduceError> {
     let index = PartitionIndex(data.index);
     let partition = if version < BY_TOPIC_ID {
         call.node.partition_by_name(&topic.name, index)?
@@ -125,8 +141,14 @@ async fn queue(
     let config = partition.config();
     let batch = check(call.node, &config, frame.slice_ref(records), version)?;
     let batch = recompress(call.node.rt(), &config, batch).await?;
-    let reply = partition.append(batch, acks).await;
-    Ok(Queued { partition, reply })
+    Ok(TakenIn { partition, batch, verified: Verified::No })
+}
+
+impl TakenIn {
+    async fn queue(self, acks: Option<Acks>) -> Queued {
+        let reply = self.partition.append_verified(self.batch, acks, self.verified).await;
+        Queued { partition: self.partition, reply }
+    }
 }
 
 /// The one client id that may write to internal topics (Kafka's `AdminUtils.ADMIN_CLIENT_ID`).
@@ -153,9 +175,6 @@ fn check(
     let header = batch.header();
     if header.compression() == Ok(Compression::Zstd) && version < ZSTD_SINCE {
         return Err(ProduceError::ZstdTooEarly);
-    }
-    if header.is_transactional() {
-        return Err(ProduceError::Transactional);
     }
     check_timestamps(&batch, config, node.rt().wall_clock_ms())?;
     Ok(batch)

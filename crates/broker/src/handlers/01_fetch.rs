@@ -9,8 +9,7 @@
 //! - Records leave as slices of segment files (D3): nothing is copied or looked at here. Kafka 4.3 sends zstd to
 //!   versions before 10 as well, whose clients may not know it.
 //! - Watermarks are set in every answer, also in empty ones; with an error they are −1.
-//! - There are no transactions yet: the last stable offset is the high watermark, and `read_committed` gets an
-//!   empty list of aborted ones where others get none.
+//! - `read_committed` gets records below the last stable offset only.
 //! - A follower's fetch (replica id 0 or more) is refused: there are no followers yet.
 
 use std::collections::BTreeMap;
@@ -114,6 +113,7 @@ fn session_request(request: &FetchRequest<'_>, version: i16) -> SessionRequest {
 /// What was found in one partition.
 struct Read {
     high_watermark: Offset,
+    last_stable_offset: Offset,
     log_start: Offset,
     slice: Option<FileSlice>,
     /// The records go on in the next segment: waiting would not add to `slice`.
@@ -175,7 +175,7 @@ async fn read_all(call: &Call<'_>, wanted: &[Wanted], limits: &Limits) -> Vec<Re
     let mut nothing_yet = true;
     let mut reads = Vec::with_capacity(wanted.len());
     for one in wanted {
-        let read = read(call, one, left, nothing_yet).await;
+        let read = read(call, one, limits, left, nothing_yet).await;
         if let Ok(Read { slice: Some(slice), .. }) = &read {
             left = left.saturating_sub(slice.len);
             nothing_yet = false;
@@ -192,14 +192,22 @@ fn find(call: &Call<'_>, wanted: &Wanted) -> Result<Arc<Partition>, PartitionErr
     }
 }
 
-async fn read(call: &Call<'_>, wanted: &Wanted, left: u64, first: bool) -> ReadResult {
+async fn read(call: &Call<'_>, wanted: &Wanted, limits: &Limits, left: u64, first: bool) -> ReadResult {
     let partition = find(call, wanted)?;
     partition.check_epoch(wanted.current_leader_epoch)?;
+    // In this order: the one never passes the other.
+    let last_stable_offset = partition.last_stable_offset();
     let high_watermark = partition.high_watermark();
+    let nothing = Read {
+        high_watermark,
+        last_stable_offset,
+        log_start: partition.reader.log_start(),
+        slice: None,
+        spans_segments: false,
+        diverging: None,
+    };
     if let Some(diverging) = diverging_epoch(&partition, wanted)? {
-        let log_start = partition.reader.log_start();
-        let diverging = Some(diverging);
-        return Ok(Read { high_watermark, log_start, slice: None, spans_segments: false, diverging });
+        return Ok(Read { diverging: Some(diverging), ..nothing });
     }
     let read_limits = ReadLimits {
         max_bytes: u64::try_from(wanted.max_bytes).unwrap_or(0).min(left),
@@ -207,23 +215,18 @@ async fn read(call: &Call<'_>, wanted: &Wanted, left: u64, first: bool) -> ReadR
         cold: Cold::Refuse,
     };
     let from = wanted.fetch_offset;
-    let read = match partition.reader.read(from, high_watermark, read_limits) {
+    let up_to = if limits.read_committed { last_stable_offset } else { high_watermark };
+    let read = match partition.reader.read(from, up_to, read_limits) {
         // The disk may have to be waited for: not on a worker that serves others.
         Err(ReadError::Cold) => {
             let reader = partition.reader.clone();
             let read_limits = ReadLimits { cold: Cold::Check, ..read_limits };
-            call.node.rt().blocking(move || reader.read(from, high_watermark, read_limits)).await
+            call.node.rt().blocking(move || reader.read(from, up_to, read_limits)).await
         }
         done => done,
     };
     let read = read.map_err(|error| PartitionError::reading(from, error))?;
-    Ok(Read {
-        high_watermark,
-        log_start: read.log_start,
-        slice: read.slice,
-        spans_segments: read.spans_segments,
-        diverging: None,
-    })
+    Ok(Read { log_start: read.log_start, slice: read.slice, spans_segments: read.spans_segments, ..nothing })
 }
 
 /// Whether the client's last record is of an epoch that ended earlier than the client believes (KIP-595).
@@ -331,7 +334,7 @@ fn partition_data(
     };
     PartitionData {
         high_watermark: read.high_watermark.0,
-        last_stable_offset: read.high_watermark.0,
+        last_stable_offset: read.last_stable_offset.0,
         log_start_offset: read.log_start.0,
         diverging_epoch: read.diverging.map_or_else(Default::default, |(epoch, end)| EpochEndOffset {
             epoch: epoch.0,

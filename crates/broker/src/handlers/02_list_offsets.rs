@@ -1,6 +1,6 @@
 //! ListOffsets (2), versions 1-11: offsets by meaning or by time.
 //!
-//! - −1 latest (the high watermark), −2 earliest, −3 (v7+) the record with the largest timestamp, −4 (v8+) the
+//! - −1 latest (the high watermark, to `read_committed` the last stable offset, which bounds all below), −2 earliest, −3 (v7+) the record with the largest timestamp, −4 (v8+) the
 //!   earliest local one, −5 (v9+) the latest tiered and −6 (v11+) the earliest waiting for upload: without
 //!   tiering −5 and −6 have no answer, offset −1.
 //! - A time is answered with the first *record* at or after it (not batch); none gives offset −1, no error.
@@ -22,6 +22,7 @@ use crate::partition::Partition;
 
 /// First version that tells leader epochs (KIP-320).
 const EPOCHS_SINCE: i16 = 4;
+const READ_COMMITTED: i8 = 1;
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 const MAX_TIMESTAMP: i64 = -3;
@@ -44,7 +45,7 @@ pub async fn handle(call: &Call<'_>, request: ListOffsetsRequest<'_>, version: i
                 continue;
             }
             let found = match times_named.get(&key) {
-                Some(1) => find(call, &topic.name, wanted, version).await,
+                Some(1) => find(call, &topic.name, wanted, request.isolation_level, version).await,
                 _ => Err(PartitionError::NamedTwice),
             };
             partitions.push(match found {
@@ -95,20 +96,25 @@ async fn find(
     call: &Call<'_>,
     topic: &str,
     wanted: &ListOffsetsPartition,
+    isolation_level: i8,
     version: i16,
 ) -> Result<Found, PartitionError> {
     let partition = call.node.partition_by_name(topic, PartitionIndex(wanted.partition_index))?;
     partition.check_epoch(LeaderEpoch(wanted.current_leader_epoch))?;
     let reader = partition.reader.clone();
+    let end = match isolation_level {
+        READ_COMMITTED => partition.last_stable_offset(),
+        _ => partition.high_watermark(),
+    };
     match wanted.timestamp {
-        LATEST => Ok(at(&reader, partition.high_watermark())),
+        LATEST => Ok(at(&reader, end)),
         EARLIEST => Ok(at(&reader, reader.log_start())),
         EARLIEST_LOCAL if 8 <= version => Ok(at(&reader, reader.log_start())),
-        MAX_TIMESTAMP if 7 <= version => by_record(call, &partition, |reader, end| reader.offset_of_max_timestamp(end)).await,
+        MAX_TIMESTAMP if 7 <= version => by_record(call, &partition, end, |reader, end| reader.offset_of_max_timestamp(end)).await,
         LATEST_TIERED if 9 <= version => Ok(Found::NOTHING),
         EARLIEST_PENDING_UPLOAD if 11 <= version => Ok(Found::NOTHING),
         time if 0 <= time => {
-            by_record(call, &partition, move |reader, end| reader.offset_for_timestamp(TimestampMs(time), end)).await
+            by_record(call, &partition, end, move |reader, end| reader.offset_for_timestamp(TimestampMs(time), end)).await
         }
         _ => Err(PartitionError::UnsupportedVersion),
     }
@@ -119,13 +125,14 @@ fn at(reader: &LogReader, offset: Offset) -> Found {
     Found { offset, timestamp: TimestampMs::NONE, leader_epoch: epoch_at(reader, offset) }
 }
 
-/// Looks among the records below the high watermark; decodes a batch, so off the workers.
+/// Looks among the records below `end`; decodes a batch, so off the workers.
 async fn by_record(
     call: &Call<'_>,
     partition: &Arc<Partition>,
+    end: Offset,
     find: impl FnOnce(&LogReader, Offset) -> Result<Option<(Offset, TimestampMs)>, log::ReadError> + Send + 'static,
 ) -> Result<Found, PartitionError> {
-    let (reader, end) = (partition.reader.clone(), partition.high_watermark());
+    let reader = partition.reader.clone();
     let found = call.node.rt().blocking(move || find(&reader, end)).await;
     let found = found.map_err(|error| PartitionError::reading(end, error))?;
     Ok(found.map_or(Found::NOTHING, |(offset, timestamp)| Found {

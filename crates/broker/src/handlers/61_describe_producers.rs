@@ -1,17 +1,17 @@
 //! DescribeProducers (61), version 0: what the idempotent producers of a partition did last.
 //!
 //! - Answered by the partition's lane, between two appends: what is shown is one state.
-//! - Without transactions there is no coordinator epoch (−1) and no open transaction (−1).
+//! - A producer whose transactions no coordinator has ended has no coordinator epoch (−1).
 
 use log::ActiveProducer;
-use model::{ErrorCode, PartitionIndex, TopicName};
+use model::{ErrorCode, Offset, PartitionIndex, TopicName};
 use wire::describe_producers::{PartitionResponse, ProducerState, TopicResponse};
 use wire::{DescribeProducersRequest, DescribeProducersResponse};
 
 use crate::call::Call;
 
-/// "None" of coordinator epochs and of the offsets at which transactions start.
-const NONE: i32 = -1;
+/// No transaction is open.
+const NO_TRANSACTION: Offset = Offset(-1);
 
 pub async fn handle(
     call: &Call<'_>,
@@ -66,7 +66,7 @@ fn state(producer: ActiveProducer) -> ProducerState {
         producer_epoch: i32::from(producer.epoch.0),
         last_sequence: producer.last_sequence,
         last_timestamp: producer.last_timestamp.0,
-        coordinator_epoch: NONE,
-        current_txn_start_offset: i64::from(NONE),
+        coordinator_epoch: producer.coordinator_epoch.0,
+        current_txn_start_offset: producer.transaction_first_offset.unwrap_or(NO_TRANSACTION).0,
     }
 }

@@ -3,16 +3,18 @@
 //! - H1 The high watermark seen here never moves back, and every record below it is readable.
 //! - H2 Whoever registers before looking is woken by every later advance: no advance falls between.
 //! - H3 The start of a log is promised, written down, and only then moved: no crash brings deleted records back.
+//! - H4 The last stable offset is read before the high watermark, which it never passes.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use config::TopicConfig;
-use log::{ActiveProducer, LogReader, Retention};
-use model::{LeaderEpoch, Offset, TimestampMs, TopicName, TopicPartition};
-use record::CheckedBatch;
+use log::{ActiveProducer, LogReader, Marker, Retention, Verified};
+use model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs, TopicName, TopicPartition};
+use record::{CheckedBatch, EndTransaction};
 use replica::Acks;
 use rt::channel::{Notify, oneshot};
+use rustc_hash::FxHashMap;
 
 use super::lane::{Command, LaneSender};
 use crate::error::PartitionError;
@@ -35,12 +37,23 @@ pub enum AppendError {
     NotLeader,
     /// `acks=all` with too few replicas in sync. Nothing was written.
     NotEnoughReplicas(replica::NotEnoughReplicas),
-    /// The producer's sequence numbers do not follow. Nothing was written.
+    /// The producer's sequence numbers do not follow, or its transaction is not ongoing. Nothing was written.
     Sequence(log::SequenceError),
+    /// The end of a transaction is not this producer's or this coordinator's to write. Nothing was written.
+    Marker(log::MarkerError),
     /// The batch is larger than a segment may be. Nothing was written.
     LargerThanSegment,
     /// The log failed: the batch may or may not be there after the next start.
     Storage,
+}
+
+/// Who appends, and so what is checked before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A producer, or a group coordinator in its name.
+    Producer(Verified),
+    /// A transaction's coordinator: the batch is this marker.
+    Coordinator(Marker),
 }
 
 /// The answer to one append.
@@ -59,6 +72,9 @@ pub struct Partition {
     lane: LaneSender,
     config: RwLock<Arc<TopicConfig>>,
     high_watermark: AtomicI64,
+    last_stable_offset: AtomicI64,
+    /// Who has a transaction open here, and in which epoch.
+    transactions: RwLock<FxHashMap<ProducerId, ProducerEpoch>>,
     durable_end: AtomicI64,
     promised_start: AtomicI64,
     closed: AtomicBool,
@@ -84,6 +100,8 @@ impl Partition {
             lane,
             config: RwLock::new(config),
             high_watermark: AtomicI64::new(0),
+            last_stable_offset: AtomicI64::new(0),
+            transactions: RwLock::default(),
             durable_end: AtomicI64::new(0),
             promised_start: AtomicI64::new(0),
             closed: AtomicBool::new(false),
@@ -95,6 +113,18 @@ impl Partition {
     /// Consumers read below this.
     pub fn high_watermark(&self) -> Offset {
         Offset(self.high_watermark.load(Ordering::Acquire))
+    }
+
+    /// Consumers of committed records read below this; look at it before the high watermark (H4).
+    pub fn last_stable_offset(&self) -> Offset {
+        Offset(self.last_stable_offset.load(Ordering::Acquire))
+    }
+
+    /// Whether a transaction of this producer's epoch is open here, so that it may go on without asking its
+    /// coordinator. The lane decides: what is seen here may be over by then.
+    pub fn has_open_transaction(&self, producer: ProducerId, epoch: ProducerEpoch) -> bool {
+        let transactions = self.transactions.read().unwrap_or_else(PoisonError::into_inner);
+        transactions.get(&producer) == Some(&epoch)
     }
 
     /// Everything below is on the disk.
@@ -163,8 +193,38 @@ impl Partition {
     ///
     /// A full queue makes the caller wait: that is the back-pressure of D8.
     pub async fn append(&self, batch: CheckedBatch, acks: Option<Acks>) -> oneshot::Receiver<AppendReply> {
+        self.append_verified(batch, acks, Verified::No).await
+    }
+
+    /// As [`Partition::append`], for a batch of a transaction: with what its coordinator said of it.
+    pub async fn append_verified(
+        &self,
+        batch: CheckedBatch,
+        acks: Option<Acks>,
+        verified: Verified,
+    ) -> oneshot::Receiver<AppendReply> {
+        self.append_from(Origin::Producer(verified), batch, acks).await
+    }
+
+    /// Ends a producer's transaction here, as its coordinator decided. Resolves once the marker is queued; the receiver
+    /// hears when it is below the high watermark. Where nothing is open the marker is written all the same, as in
+    /// Kafka: a coordinator that repeats itself succeeds.
+    ///
+    /// What fails with [`AppendError::Marker`] was refused for good; anything else is to be tried again.
+    pub async fn append_marker(&self, marker: Marker, now: TimestampMs) -> oneshot::Receiver<AppendReply> {
+        let Marker { result, coordinator_epoch, producer, epoch, .. } = marker;
+        let batch = EndTransaction { result, coordinator_epoch }.batch(producer, epoch, now);
+        self.append_from(Origin::Coordinator(marker), batch, Some(Acks::All)).await
+    }
+
+    async fn append_from(
+        &self,
+        origin: Origin,
+        batch: CheckedBatch,
+        acks: Option<Acks>,
+    ) -> oneshot::Receiver<AppendReply> {
         let (reply, receiver) = oneshot::channel();
-        let command = Command::Append { partition: self.id, batch, acks, reply };
+        let command = Command::Append { partition: self.id, origin, batch, acks, reply };
         if let Err(refused) = self.lane.send(command).await {
             refused.refuse(Err(AppendError::NotLeader));
         }
@@ -190,9 +250,28 @@ impl Partition {
         }
     }
 
-    pub(super) fn publish_high_watermark(&self, offset: Offset) {
-        self.high_watermark.store(offset.0, Ordering::Release);
+    pub(super) fn publish_high_watermark(&self, high_watermark: Offset, last_stable_offset: Offset) {
+        self.high_watermark.store(high_watermark.0, Ordering::Release);
+        self.last_stable_offset.store(last_stable_offset.0, Ordering::Release);
         self.wake_all();
+    }
+
+    /// Says in which epoch a producer has a transaction open, if it has.
+    pub(super) fn publish_transaction(&self, producer: ProducerId, open: Option<ProducerEpoch>) {
+        let known = self.transactions.read().unwrap_or_else(PoisonError::into_inner).get(&producer).copied();
+        if known == open {
+            return;
+        }
+        let mut transactions = self.transactions.write().unwrap_or_else(PoisonError::into_inner);
+        match open {
+            Some(epoch) => transactions.insert(producer, epoch),
+            None => transactions.remove(&producer),
+        };
+    }
+
+    /// Says it of all producers.
+    pub(super) fn publish_transactions(&self, open: impl Iterator<Item = (ProducerId, ProducerEpoch)>) {
+        *self.transactions.write().unwrap_or_else(PoisonError::into_inner) = open.collect();
     }
 
     pub(super) fn publish_durable_end(&self, offset: Offset) {

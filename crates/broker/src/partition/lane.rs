@@ -17,7 +17,7 @@ use rustc_hash::FxHashMap;
 
 use crate::error::PartitionError;
 
-use super::handle::{AppendReply, Partition};
+use super::handle::{AppendReply, Origin, Partition};
 use super::leading::{Append, Leading};
 
 /// Commands taken in before what they gathered is written.
@@ -42,6 +42,8 @@ pub enum Command {
     Append {
         /// Where.
         partition: TopicPartition,
+        /// Who.
+        origin: Origin,
         /// What.
         batch: CheckedBatch,
         /// How safe before the reply.
@@ -185,13 +187,13 @@ impl Lane {
 
     fn on_command(&mut self, command: Command, touched: &mut Vec<TopicPartition>) {
         match command {
-            Command::Append { partition, batch, acks, reply } => {
+            Command::Append { partition, origin, batch, acks, reply } => {
                 let now = self.now();
                 let Some(leading) = self.partitions.get_mut(&partition) else {
                     drop(reply.send(Err(super::AppendError::NotLeader)));
                     return;
                 };
-                leading.append(Append { batch, acks, reply }, now);
+                leading.append(Append { origin, batch, acks, reply }, now);
                 if touched.last() != Some(&partition) {
                     touched.push(partition);
                 }

@@ -20,10 +20,11 @@ use rustc_hash::FxHashMap;
 
 use crate::error::PartitionError;
 
-use super::handle::{AppendError, AppendReply, Appended, Partition};
+use super::handle::{AppendError, AppendReply, Appended, Origin, Partition};
 
 /// An append that reached the lane.
 pub(super) struct Append {
+    pub origin: Origin,
     pub batch: CheckedBatch,
     pub acks: Option<Acks>,
     pub reply: oneshot::Sender<AppendReply>,
@@ -70,7 +71,8 @@ impl Leading {
         // A log that holds nothing ends at the leader's first high watermark: no step will advance it there.
         let known = leading.leader.high_watermark();
         leading.log.set_high_watermark(known);
-        leading.handle.publish_high_watermark(known);
+        leading.handle.publish_high_watermark(known, leading.log.last_stable_offset());
+        leading.handle.publish_transactions(leading.log.producers().open_transactions());
         let recovered = leading.log.log_end();
         leading.handle.publish_durable_end(recovered);
         leading.step(Event::DurableTo(recovered));
@@ -84,8 +86,8 @@ impl Leading {
             self.held_back.push_back(append);
             return;
         }
-        let Append { batch, acks, reply } = append;
-        match self.try_append(batch, acks, now) {
+        let Append { origin, batch, acks, reply } = append;
+        match self.try_append(origin, batch, acks, now) {
             Ok((appended, end)) => match acks {
                 Some(acks) => self.wait_for(end, acks, Pending { appended, reply }),
                 // `acks=0`: nothing is promised; a receiver that is gone belongs to a connection that is gone.
@@ -104,6 +106,7 @@ impl Leading {
 
     fn try_append(
         &mut self,
+        origin: Origin,
         batch: CheckedBatch,
         acks: Option<Acks>,
         now: TimestampMs,
@@ -115,13 +118,26 @@ impl Leading {
             let required = self.handle.config().min_insync_replicas;
             self.leader.may_append(acks, required).map_err(AppendError::NotEnoughReplicas)?;
         }
-        let sequence = self.log.check_sequence(batch.header()).map_err(AppendError::Sequence)?;
+        let header = *batch.header();
+        let sequence = match origin {
+            Origin::Producer(verified) => {
+                self.log.check_sequence(&header, verified).map_err(AppendError::Sequence)?
+            }
+            Origin::Coordinator(marker) => {
+                self.log.check_marker(&marker).map_err(AppendError::Marker)?;
+                Sequence::New
+            }
+        };
         let (base_offset, last_offset, log_append_time) = match sequence {
             Sequence::New => {
                 let appended = match self.log.append(batch, self.leader.epoch(), now.0) {
                     Ok(appended) => appended,
                     Err(error) => return Err(self.refused(error)),
                 };
+                if header.is_transactional() {
+                    let open = self.log.producers().open_transaction(header.producer_id);
+                    self.handle.publish_transaction(header.producer_id, open);
+                }
                 let time = appended.log_append_time.unwrap_or(TimestampMs::NONE);
                 (appended.base_offset, appended.last_offset, time)
             }
@@ -154,6 +170,8 @@ impl Leading {
                 self.handle.id.partition
             );
         }
+        // Transactions that began or ended with what was not written did not.
+        self.handle.publish_transactions(self.log.producers().open_transactions());
         let end = self.log.log_end();
         for waiter in self.unwritten.extract_if(.., |waiter| end < waiter.end) {
             if let Some(Pending { reply, .. }) = self.pending.remove(&waiter.ticket) {
@@ -278,6 +296,8 @@ impl Leading {
             return Err(storage_failed());
         }
         let put_away = self.log.advance_start(to).and_then(|()| self.log.put_away_before_start());
+        // Readers of committed records cannot wait below the log's start.
+        self.handle.publish_high_watermark(self.leader.high_watermark(), self.log.last_stable_offset());
         put_away.map_err(|error| {
             self.on_not_written(&error);
             storage_failed()
@@ -305,7 +325,7 @@ impl Leading {
             match action {
                 Action::AdvanceHighWatermark(offset) => {
                     self.log.set_high_watermark(offset);
-                    self.handle.publish_high_watermark(offset);
+                    self.handle.publish_high_watermark(offset, self.log.last_stable_offset());
                 }
                 Action::Complete(ticket) => {
                     if let Some(Pending { appended, reply }) = self.pending.remove(&ticket) {
