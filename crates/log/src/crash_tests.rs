@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use model::{
-    BrokerId, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs, TopicId,
-    TopicName, Uuid,
+    BrokerId, CoordinatorEpoch, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs,
+    TopicId, TopicName, TransactionResult, Uuid,
 };
-use record::{BatchBuilder, BatchHeader, BatchOptions, CheckedBatch, Compression, Producer};
+use record::{BatchBuilder, BatchHeader, BatchOptions, CheckedBatch, Compression, EndTransaction, Producer};
 use rt::Rt;
 use rt::sim::Sim;
 
@@ -34,7 +34,11 @@ impl Dice {
 struct Appended {
     header: BatchHeader,
     values: Vec<String>,
+    end: Option<EndTransaction>,
 }
+
+/// A transaction as the model sees it: whose, from where, and the marker's offset and meaning once it has one.
+type Transaction = (ProducerId, Offset, Option<(Offset, TransactionResult)>);
 
 /// What the log must hold.
 struct Model {
@@ -55,9 +59,44 @@ impl Model {
     fn producers(&self) -> Producers {
         let mut producers = Producers::default();
         for batch in &self.batches {
-            producers.on_append(&batch.header, None, TimestampMs(0));
+            producers.on_append(&batch.header, batch.end, TimestampMs(0));
         }
         producers
+    }
+
+    /// Every transaction, by first offsets.
+    fn transactions(&self) -> Vec<Transaction> {
+        let mut all: Vec<Transaction> = Vec::new();
+        for Appended { header, end, .. } in
+            self.batches.iter().filter(|batch| batch.header.is_transactional())
+        {
+            let open = all.iter_mut().find(|(id, _, marker)| *id == header.producer_id && marker.is_none());
+            match (end, open) {
+                (None, None) => all.push((header.producer_id, header.base_offset, None)),
+                (Some(end), Some((.., marker))) => *marker = Some((header.base_offset, end.result)),
+                (None, Some(_)) | (Some(_), None) => {}
+            }
+        }
+        all
+    }
+
+    /// Below it no transaction is undecided.
+    fn last_stable_offset(&self, high_watermark: Offset) -> Offset {
+        let is_decided =
+            |marker: &Option<(Offset, _)>| marker.is_some_and(|(marker, _)| marker < high_watermark);
+        let undecided = self.transactions().into_iter().find(|(.., marker)| !is_decided(marker));
+        undecided.map_or(high_watermark, |(_, first, _)| first.min(high_watermark))
+    }
+
+    /// Producers, first offsets and markers of what was aborted and overlaps a range.
+    fn aborted(&self, from: Offset, up_to: Offset) -> Vec<(ProducerId, Offset, Offset)> {
+        let aborted = |(id, first, marker): Transaction| match marker {
+            Some((last, TransactionResult::Abort)) if from <= last && first < up_to => {
+                Some((id, first, last))
+            }
+            Some(_) | None => None,
+        };
+        self.transactions().into_iter().filter_map(aborted).collect()
     }
 
     fn epochs(&self) -> LeaderEpochs {
@@ -118,7 +157,7 @@ fn open(rt: &Rt) -> Result<Life, String> {
 }
 
 /// Compares an opened log with the model; what survived beyond the promise is promised from now on.
-fn check(life: &Life, model: &mut Model) -> Result<(), String> {
+fn check(life: &mut Life, model: &mut Model) -> Result<(), String> {
     let end = life.log.log_end();
     if end < model.durable {
         return Err(format!("the log ends at {end}, but {} was promised", model.durable));
@@ -133,9 +172,13 @@ fn check(life: &Life, model: &mut Model) -> Result<(), String> {
     if values(&reader, Offset::ZERO, end) != model.values() {
         return Err(format!("records below {end} are not those appended"));
     }
-    if life.log.producers() != &model.producers() {
-        return Err(format!("producers at {end}: {:?}, not {:?}", life.log.producers(), model.producers()));
+    let (found, expected) = (life.log.producers(), &model.producers());
+    if producer_snapshot::encode(found) != producer_snapshot::encode(expected) {
+        return Err(format!("producers at {end}: {found:?}, not {expected:?}"));
     }
+    life.log.set_high_watermark(end);
+    check_stable(&life.log, model, end)?;
+    check_aborted(&reader, model, end)?;
     let epochs = model.epochs();
     for epoch in 0..=life.epoch.0 {
         let (found, expected) =
@@ -145,6 +188,28 @@ fn check(life: &Life, model: &mut Model) -> Result<(), String> {
         }
     }
     check_timestamps(&reader, model, end)
+}
+
+fn check_stable(log: &Log, model: &Model, high_watermark: Offset) -> Result<(), String> {
+    let (found, expected) = (log.last_stable_offset(), model.last_stable_offset(high_watermark));
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!("with high watermark {high_watermark} the last stable offset is {found}, not {expected}"))
+}
+
+fn check_aborted(reader: &LogReader, model: &Model, end: Offset) -> Result<(), String> {
+    for (from, up_to) in [(0, end.0), (0, end.0 / 3), (end.0 / 3, end.0 / 2), (end.0 / 2, end.0)] {
+        let (from, up_to) = (Offset(from), Offset(up_to));
+        let found = reader.aborted_transactions(from, up_to).map_err(|error| failed("aborted", error))?;
+        let found: Vec<_> =
+            found.into_iter().map(|it| (it.producer, it.first_offset, it.last_offset)).collect();
+        let expected = model.aborted(from, up_to);
+        if found != expected {
+            return Err(format!("aborted from {from} to {up_to}: {found:?}, not {expected:?}"));
+        }
+    }
+    Ok(())
 }
 
 fn check_timestamps(reader: &LogReader, model: &Model, end: Offset) -> Result<(), String> {
@@ -187,17 +252,41 @@ fn batch(dice: &mut Dice, next: Offset) -> (CheckedBatch, Vec<String>) {
     (builder.build(options).expect("records"), values)
 }
 
+/// What one of three transactional producers writes next: a record in its transaction, or that transaction's end.
+fn transactional(dice: &mut Dice, next: Offset) -> (CheckedBatch, Vec<String>, Option<EndTransaction>) {
+    let id = ProducerId(6 + i64::try_from(dice.below(3)).expect("small"));
+    let (epoch, timestamp) = (ProducerEpoch(0), TimestampMs(1000 + next.0 * 10));
+    if dice.below(3) == 0 {
+        let result = if dice.below(4) == 0 { TransactionResult::Commit } else { TransactionResult::Abort };
+        let end = EndTransaction { result, coordinator_epoch: CoordinatorEpoch(0) };
+        let batch = end.batch(id, epoch, timestamp);
+        return (batch, vec!["\0\0\0\0\0\0".to_owned()], Some(end));
+    }
+    let value = format!("{next} of {}", id.0);
+    let mut builder = BatchBuilder::new();
+    builder.push(None, Some(value.as_bytes()), &[], timestamp);
+    let producer = Some(Producer { id, epoch, base_sequence: -1 });
+    let options = BatchOptions { producer, transactional: true, ..BatchOptions::default() };
+    (builder.build(options).expect("a record"), vec![value], None)
+}
+
 /// One step of a life; an error is the power's end, or a bug that the next check finds.
 fn step(life: &mut Life, rt: &Rt, dice: &mut Dice, model: &mut Model) -> Result<(), String> {
     let log = &mut life.log;
     match dice.below(20) {
         0..10 => {
-            let (batch, values) = batch(dice, log.log_end());
+            let (batch, values, end) = match dice.below(3) {
+                0 => transactional(dice, log.log_end()),
+                _ => {
+                    let (batch, values) = batch(dice, log.log_end());
+                    (batch, values, None)
+                }
+            };
             let mut header = *batch.header();
             // What the log will make of it, noted first: the write may fail half-way and survive all the same.
             header.base_offset = log.log_end();
             header.partition_leader_epoch = life.epoch;
-            model.batches.push(Appended { header, values });
+            model.batches.push(Appended { header, values, end });
             let appended = log.append(batch, life.epoch, 0).map_err(|error| failed("append", error))?;
             assert_eq!(appended.last_offset, header.last_offset());
         }
@@ -210,7 +299,11 @@ fn step(life: &mut Life, rt: &Rt, dice: &mut Dice, model: &mut Model) -> Result<
         }
         18 => log.rest().map_err(|error| failed("rest", error))?,
         _ if dice.below(4) == 0 => truncate(life, dice, model)?,
-        _ => log.set_high_watermark(log.durable_end()),
+        _ => {
+            log.set_high_watermark(log.durable_end());
+            check_stable(log, model, log.durable_end())?;
+            check_aborted(&log.reader(), model, log.last_stable_offset())?;
+        }
     }
     Ok(())
 }
@@ -245,14 +338,14 @@ async fn lives(sim: &Sim, seed: u64) -> Result<(), String> {
         if dice.below(3) == 0 {
             // The power may also go while the log is being opened.
             sim.power_cut_after_disk_ops(NODE, 1 + dice.below(12));
-            if let Ok(life) = open(&rt) {
-                check(&life, &mut model)?;
+            if let Ok(mut life) = open(&rt) {
+                check(&mut life, &mut model)?;
             }
             sim.power_cut(NODE);
             rt = sim.node(NODE);
         }
         let mut life = open(&rt)?;
-        check(&life, &mut model)?;
+        check(&mut life, &mut model)?;
         if dice.below(3) != 0 {
             sim.power_cut_after_disk_ops(NODE, 1 + dice.below(120));
         }

@@ -4,6 +4,7 @@
 //! captured with the indexes flushed, held back while the sync job that contains them runs, written when that
 //! succeeded, durable with the job after.
 
+use std::collections::btree_map::Entry;
 use std::io;
 
 use model::Offset;
@@ -149,12 +150,12 @@ impl Log {
 
     /// Writes index entries that wait in memory; they are synced with the next snapshot or roll.
     pub(crate) fn flush_indexes(&mut self) -> io::Result<()> {
-        let offsets = self.active.offsets.flush(|| self.active.file(Kind::OffsetIndex))?;
-        let times = self.active.times.flush(|| self.active.file(Kind::TimeIndex))?;
-        if (offsets || times) && self.dirty_indexes.is_empty() {
-            for kind in [Kind::OffsetIndex, Kind::TimeIndex] {
-                self.dirty_indexes.push(self.active.file(kind)?);
+        for kind in self.active.flush_indexes()? {
+            if let Entry::Vacant(entry) = self.dirty_indexes.entry(kind) {
+                entry.insert(self.active.file(kind)?);
             }
+            // The first aborted transaction of a segment creates its file.
+            self.dirty.names |= kind == Kind::AbortedIndex;
         }
         Ok(())
     }
@@ -162,7 +163,7 @@ impl Log {
     /// Flushes the indexes and makes them part of the next sync job.
     pub(crate) fn give_indexes_to_sync(&mut self) -> io::Result<()> {
         self.flush_indexes()?;
-        self.dirty.others.append(&mut self.dirty_indexes);
+        self.dirty.others.extend(std::mem::take(&mut self.dirty_indexes).into_values());
         Ok(())
     }
 }

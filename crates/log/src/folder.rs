@@ -28,6 +28,11 @@ impl Folder {
         self.files.get((number, kind), || self.fs.open(&self.path(base, kind), Open::ReadWrite))
     }
 
+    /// As [`Folder::segment_file`], created where there is none.
+    pub(crate) fn new_segment_file(&self, number: u64, base: Offset, kind: Kind) -> io::Result<File> {
+        self.files.get((number, kind), || self.fs.open(&self.path(base, kind), Open::Create))
+    }
+
     /// The directory whose sync makes this folder's own name durable.
     pub(crate) fn parent(&self) -> &Path {
         self.dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))

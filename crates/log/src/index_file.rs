@@ -7,6 +7,7 @@
 //! The writer alone adds; readers look up at the same time.
 
 use std::io::{self, IoSlice};
+use std::ops::ControlFlow;
 use std::sync::RwLock;
 
 use rt::File;
@@ -110,6 +111,34 @@ impl<E: Entry> IndexFile<E> {
         if in_file == 0 { Ok(None) } else { search::<E>(&file()?, in_file, before) }
     }
 
+    /// Shows the entries from the first on for which `before` does not hold, until `see` has seen enough; `before` must
+    /// hold for a prefix of the entries.
+    pub(crate) fn walk(
+        &self,
+        file: impl FnOnce() -> io::Result<File>,
+        before: impl Fn(E) -> bool,
+        mut see: impl FnMut(E) -> ControlFlow<()>,
+    ) -> io::Result<ControlFlow<()>> {
+        // Taken together, so that entries on their way from memory to the file are seen once.
+        let (in_file, pending) = {
+            let entries = read(&self.entries);
+            (entries.in_file, entries.pending.clone())
+        };
+        if 0 < in_file {
+            let file = file()?;
+            let mut next = partition_point::<E>(&file, in_file, &before)?;
+            while next < in_file {
+                for entry in entries_at::<E>(&file, next, in_file.min(next + BLOCK_ENTRIES))? {
+                    if see(entry).is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                    next += 1;
+                }
+            }
+        }
+        Ok(pending.into_iter().skip_while(|&entry| before(entry)).try_for_each(see))
+    }
+
     /// Drops the entries for which `keep` does not hold, from the file too; `keep` must hold for a prefix.
     pub(crate) fn cut(&self, file: &File, keep: impl Fn(E) -> bool) -> io::Result<()> {
         self.flush(|| Ok(file.clone()))?;
@@ -161,11 +190,15 @@ fn partition_point<E: Entry>(file: &File, entries: u64, before: impl Fn(E) -> bo
             high = middle;
         }
     }
-    let wanted = usize::try_from(high - low).unwrap_or(0) * E::WIDTH;
-    let mut block = vec![0; wanted];
-    file.read_exact_at(&mut block, low * count(E::WIDTH))?;
-    let matching = block.chunks_exact(E::WIDTH).take_while(|chunk| before(E::decode(chunk))).count();
+    let matching = entries_at::<E>(file, low, high)?.into_iter().take_while(|&entry| before(entry)).count();
     Ok(low + count(matching))
+}
+
+/// The entries from index `low` to below `high`, a block at the most.
+fn entries_at<E: Entry>(file: &File, low: u64, high: u64) -> io::Result<Vec<E>> {
+    let mut block = vec![0; usize::try_from(high - low).unwrap_or(0) * E::WIDTH];
+    file.read_exact_at(&mut block, low * count(E::WIDTH))?;
+    Ok(block.chunks_exact(E::WIDTH).map(E::decode).collect())
 }
 
 fn count(length: usize) -> u64 {

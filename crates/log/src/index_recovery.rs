@@ -38,7 +38,8 @@ impl Replay<'_> {
         let mut complete = false;
         if let (Some((offsets, last_offset)), Some((times, last_time))) = (sound_offsets, sound_times) {
             let (offsets, times) = (IndexFile::new(offsets, last_offset), IndexFile::new(times, last_time));
-            let segment = Segment::new(Arc::clone(self.folder), base, size, offsets, times);
+            let aborted = self.trusted_aborted(base)?;
+            let segment = self.segment_of(base, size, offsets, times, aborted)?;
             complete = reaches_end(&segment, size)?;
             if complete {
                 self.segments.push(Arc::new(segment));
@@ -156,14 +157,21 @@ impl Replay<'_> {
         size: u64,
         offsets: Vec<OffsetEntry>,
         times: Vec<TimeEntry>,
-    ) -> io::Result<Segment> {
+    ) -> Result<Segment, LogError> {
+        // Before the other indexes are created where they are missing: then this one may be missing as well.
+        let aborted = self.trusted_aborted(base)?;
         let offsets = self.index_of(base, Kind::OffsetIndex, &offsets)?;
         let times = self.index_of(base, Kind::TimeIndex, &times)?;
-        Ok(Segment::new(Arc::clone(self.folder), base, size, offsets, times))
+        self.segment_of(base, size, offsets, times, aborted)
     }
 
     /// Cuts an index file to the entries that are kept, a prefix of it.
-    fn index_of<E: Entry>(&mut self, base: Offset, kind: Kind, kept: &[E]) -> io::Result<IndexFile<E>> {
+    pub(crate) fn index_of<E: Entry>(
+        &mut self,
+        base: Offset,
+        kind: Kind,
+        kept: &[E],
+    ) -> io::Result<IndexFile<E>> {
         let path = self.folder.path(base, kind);
         self.names_changed |= !self.folder.fs.exists(&path)?;
         let file = self.folder.fs.open(&path, Open::Create)?;
@@ -177,11 +185,9 @@ impl Replay<'_> {
     }
 
     pub(crate) fn flush_indexes(&mut self, segment: &Segment) -> io::Result<()> {
-        if segment.offsets.flush(|| segment.file(Kind::OffsetIndex))? {
-            self.touched.push(segment.file(Kind::OffsetIndex)?);
-        }
-        if segment.times.flush(|| segment.file(Kind::TimeIndex))? {
-            self.touched.push(segment.file(Kind::TimeIndex)?);
+        for kind in segment.flush_indexes()? {
+            self.touched.push(segment.file(kind)?);
+            self.names_changed |= kind == Kind::AbortedIndex;
         }
         Ok(())
     }

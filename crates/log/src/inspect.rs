@@ -28,6 +28,8 @@ pub enum FileKind {
     OffsetIndex(Offset),
     /// How late the records of the segment of this offset are.
     TimeIndex(Offset),
+    /// The aborted transactions whose markers are in the segment of this offset.
+    AbortedIndex(Offset),
     /// The producers as they were before this offset.
     ProducerSnapshot(Offset),
     /// Which leader wrote from where on.
@@ -59,6 +61,7 @@ impl FileKind {
             Kind::Log => FileKind::Log(offset),
             Kind::OffsetIndex => FileKind::OffsetIndex(offset),
             Kind::TimeIndex => FileKind::TimeIndex(offset),
+            Kind::AbortedIndex => FileKind::AbortedIndex(offset),
             Kind::Snapshot => FileKind::ProducerSnapshot(offset),
         })
     }

@@ -7,6 +7,8 @@
 //!
 //! Knows nothing of leaders, topics' settings beyond [`LogConfig`], or the wire.
 
+mod aborted_index;
+mod aborted_recovery;
 mod batch_scan;
 mod checked_ranges;
 mod checkpoint;
@@ -71,3 +73,5 @@ mod full_disk_tests;
 mod recovery_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod transaction_tests;

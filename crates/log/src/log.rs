@@ -8,7 +8,7 @@
 //!
 //! Owned by one task on a lane; its calls block for writes, never for syncs, but for [`Log::close`] and truncation.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
@@ -32,6 +32,7 @@ use crate::reader::{LogReader, Mark, Marks, Shared, State};
 use crate::recovery::{Recovery, RecoveryReport, recover, write_epochs};
 use crate::segment::{IndexCursor, Segment};
 use crate::sync::Dirty;
+use crate::transactions::AbortedTransaction;
 
 /// How to open a log.
 #[derive(Clone, Debug)]
@@ -76,6 +77,8 @@ pub struct Log {
     /// When this process began to write the newest segment, where its batches have no timestamp.
     pub(crate) active_since_ms: Option<i64>,
     pub(crate) gather: Gather,
+    /// What the gathered markers aborted.
+    gathered_aborts: Vec<AbortedTransaction>,
     /// The offset the next batch gets.
     pub(crate) next: Offset,
     /// Where markers decide their transactions.
@@ -85,7 +88,7 @@ pub struct Log {
     pub(crate) in_flight: Option<InFlight>,
     pub(crate) durable: Offset,
     /// The newest segment's index files, while they have bytes that no sync job has.
-    pub(crate) dirty_indexes: Vec<File>,
+    pub(crate) dirty_indexes: BTreeMap<Kind, File>,
     /// Snapshots on disk, ascending.
     pub(crate) snapshots: Vec<Offset>,
     /// Snapshots whose batches and indexes are to be synced before they are written.
@@ -127,13 +130,14 @@ impl Log {
             first_timestamp: None,
             active_since_ms: None,
             gather: Gather::default(),
+            gathered_aborts: Vec::new(),
             next: found.end,
             high_watermark: found.start,
             write_ends: VecDeque::new(),
             dirty,
             in_flight: None,
             durable: found.end,
-            dirty_indexes: Vec::new(),
+            dirty_indexes: BTreeMap::new(),
             snapshot_at: found.snapshots.last().copied().unwrap_or(found.start),
             snapshots: found.snapshots,
             waiting_snapshots: Vec::new(),
@@ -282,7 +286,8 @@ impl Log {
         self.note_epoch(&header)?;
         self.first_timestamp.get_or_insert(header.max_timestamp);
         self.active_since_ms.get_or_insert(now_ms);
-        self.producers.on_append(&header, end_transaction(&batch), TimestampMs(now_ms));
+        let aborted = self.producers.on_append(&header, end_transaction(&batch), TimestampMs(now_ms));
+        self.gathered_aborts.extend(aborted);
         self.next = header.next_offset();
         self.gather.push(batch);
         Ok(())
@@ -302,6 +307,7 @@ impl Log {
     /// Forgets what was gathered and could not be written; yields the error, or that of forgetting.
     fn take_back(&mut self, error: io::Error) -> LogError {
         let headers = self.gather.take_headers();
+        self.gathered_aborts.clear();
         self.next = headers.first().map_or(self.next, |first| first.base_offset);
         if self.active.size() == 0 {
             (self.first_timestamp, self.active_since_ms) = (None, None);
@@ -339,6 +345,7 @@ impl Log {
             self.active.index(&mut self.cursor, &header, position, self.config.index_interval_bytes);
             position += bytes(header.size_in_bytes());
         }
+        self.gathered_aborts.drain(..).for_each(|aborted| self.active.aborted.push(aborted.into()));
         {
             let mut state = write(&self.shared.state);
             self.active.grow(position, self.cursor.largest);
@@ -355,7 +362,7 @@ impl Log {
     /// Writes what makes reads and recovery quick. Where that fails, it waits in memory for the next time.
     fn write_aids(&mut self) {
         let mut written = Ok(());
-        if self.active.offsets.wants_flush() || self.active.times.wants_flush() {
+        if self.active.wants_flush() {
             written = self.flush_indexes();
         }
         if UNSYNCED_BYTES_MAX <= self.bytes_since_snapshot {

@@ -16,6 +16,7 @@ pub(crate) enum Kind {
     Log,
     OffsetIndex,
     TimeIndex,
+    AbortedIndex,
     Snapshot,
 }
 
@@ -25,6 +26,7 @@ impl Kind {
             Kind::Log => "log",
             Kind::OffsetIndex => "index",
             Kind::TimeIndex => "timeindex",
+            Kind::AbortedIndex => "txnindex",
             Kind::Snapshot => "snapshot",
         }
     }
@@ -43,7 +45,7 @@ pub(crate) fn deleted_path(dir: &Path, offset: Offset, kind: Kind) -> PathBuf {
 /// What a file name says it is; `None` for names that are not of this shape.
 pub(crate) fn parse(name: &str) -> Option<(Offset, Kind)> {
     let (digits, extension) = name.split_once('.')?;
-    let kinds = [Kind::Log, Kind::OffsetIndex, Kind::TimeIndex, Kind::Snapshot];
+    let kinds = [Kind::Log, Kind::OffsetIndex, Kind::TimeIndex, Kind::AbortedIndex, Kind::Snapshot];
     let kind = kinds.into_iter().find(|kind| kind.extension() == extension)?;
     let all_digits = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
     let offset = digits.parse().ok().filter(|_| all_digits)?;
@@ -56,7 +58,7 @@ mod tests {
 
     #[test]
     fn names_round_trip_and_others_are_not_taken_for_ours() {
-        for kind in [Kind::Log, Kind::OffsetIndex, Kind::TimeIndex, Kind::Snapshot] {
+        for kind in [Kind::Log, Kind::OffsetIndex, Kind::TimeIndex, Kind::AbortedIndex, Kind::Snapshot] {
             let path = path(Path::new("t-0"), Offset(42), kind);
             let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
             assert_eq!(parse(name), Some((Offset(42), kind)));

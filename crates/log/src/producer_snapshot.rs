@@ -24,17 +24,13 @@ pub(crate) fn encode(producers: &Producers) -> Vec<u8> {
     let mut entries = Vec::new();
     let mut count = 0i32;
     for (id, entry) in producers.sorted() {
-        let newest = newest_of(id, entry);
-        let older = entry.batches.len().saturating_sub(1);
-        for batch in entry.batches.iter().take(older) {
-            put_entry(
-                &mut entries,
-                &SnapshotEntry { timestamp: batch.timestamp, ..with_batch(newest, batch) },
-            );
+        let producer = without_batch(id, entry);
+        // A producer known by a marker only has no batch; its epochs must survive all the same.
+        let none = entry.batches.is_empty().then_some(producer);
+        for entry in entry.batches.iter().map(|batch| with_batch(producer, batch)).chain(none) {
+            put_entry(&mut entries, &entry);
             count += 1;
         }
-        put_entry(&mut entries, &newest);
-        count += 1;
     }
     let mut bytes = Vec::with_capacity(HEADER_BYTES + entries.len());
     bytes.extend_from_slice(&VERSION.to_be_bytes());
@@ -46,9 +42,8 @@ pub(crate) fn encode(producers: &Producers) -> Vec<u8> {
     bytes
 }
 
-/// What Kafka writes of a producer: its last batch, none when it is known by a marker only, and its transaction.
-fn newest_of(producer_id: ProducerId, entry: &Entry) -> SnapshotEntry {
-    let without_batch = SnapshotEntry {
+fn without_batch(producer_id: ProducerId, entry: &Entry) -> SnapshotEntry {
+    SnapshotEntry {
         producer_id,
         epoch: entry.epoch,
         last_sequence: -1,
@@ -57,8 +52,7 @@ fn newest_of(producer_id: ProducerId, entry: &Entry) -> SnapshotEntry {
         timestamp: entry.last_timestamp,
         coordinator_epoch: entry.coordinator_epoch,
         transaction_first_offset: entry.transaction.unwrap_or(NO_TRANSACTION),
-    };
-    entry.batches.back().map_or(without_batch, |batch| with_batch(without_batch, batch))
+    }
 }
 
 fn with_batch(entry: SnapshotEntry, batch: &Batch) -> SnapshotEntry {
@@ -99,7 +93,7 @@ pub struct SnapshotEntry {
     pub last_offset: Offset,
     /// Records in the batch, less one.
     pub offset_delta: i32,
-    /// The batch's largest timestamp.
+    /// The timestamp of the producer's last batch or marker.
     pub timestamp: TimestampMs,
     /// The incarnation of the coordinator of its transactions; -1 without any.
     pub coordinator_epoch: CoordinatorEpoch,
@@ -177,6 +171,29 @@ mod tests {
         assert_eq!(encode(&producers), KAFKAS);
     }
 
+    /// One that Kafka 4.3.1 wrote at offset 9: a producer whose transactions have ended, in its next epoch by now, and one
+    /// with a transaction open since offset 8.
+    const KAFKAS_TRANSACTIONS: [u8; 102] = [
+        0x00, 0x01, 0x53, 0x94, 0x36, 0x7a, 0x00, 0x00, 0x00, 0x02, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x02, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x01, 0xa1, 0xff, 0x6f, 0xdf, 0xa2, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff,
+        0xff, 0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x01, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x00, 0x00, 0x03, 0xe8, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x08,
+    ];
+
+    #[test]
+    fn kafkas_transactions_are_read_and_written() {
+        let producers = decode(&KAFKAS_TRANSACTIONS).expect("Kafka's own snapshot");
+        let open: Vec<_> = producers.open_transactions().collect();
+        assert_eq!(open, [(ProducerId(1), ProducerEpoch(1))]);
+        assert_eq!(producers.first_undecided(), Some(Offset(8)));
+        let ended = producers.active()[0];
+        assert_eq!((ended.epoch, ended.last_sequence), (ProducerEpoch(2), -1));
+        assert_eq!((ended.coordinator_epoch, ended.transaction_first_offset), (CoordinatorEpoch(0), None));
+        assert_eq!(encode(&producers), KAFKAS_TRANSACTIONS);
+    }
+
     #[test]
     fn all_batches_survive_and_damage_is_seen() {
         let mut producers = Producers::default();
@@ -196,7 +213,6 @@ mod tests {
                 producer_id: ProducerId(9),
                 last_sequence: sequence,
                 last_offset: Offset(i64::from(sequence)),
-                timestamp: TimestampMs(i64::from(sequence)),
                 transaction_first_offset: Offset(1),
                 ..marker_only
             });

@@ -55,7 +55,6 @@ pub(crate) struct Batch {
     pub(crate) last_offset: Offset,
     /// Records in it, less one.
     pub(crate) offset_delta: i32,
-    pub(crate) timestamp: TimestampMs,
 }
 
 impl Batch {
@@ -149,8 +148,6 @@ pub enum Sequence {
         base_offset: Offset,
         /// The offset its last record got.
         last_offset: Offset,
-        /// Its largest timestamp, or its append time.
-        timestamp: TimestampMs,
     },
 }
 
@@ -248,7 +245,6 @@ impl Producers {
             return Ok(Sequence::Duplicate {
                 base_offset: batch.base_offset(),
                 last_offset: batch.last_offset,
-                timestamp: batch.timestamp,
             });
         }
         if header.is_transactional() && !may_be_in_transaction(entry, header, verified) {
@@ -304,7 +300,6 @@ impl Producers {
             last_sequence: header.last_sequence(),
             last_offset: header.last_offset(),
             offset_delta: header.last_offset_delta,
-            timestamp: header.max_timestamp,
         });
         if header.is_transactional() && entry.transaction.is_none() {
             entry.transaction = Some(header.base_offset);
@@ -422,7 +417,7 @@ impl Producers {
         // What a coordinator wrote in its name has a place, and no sequence.
         if 0 <= saved.last_offset.0 {
             let SnapshotEntry { last_offset, offset_delta, .. } = *saved;
-            entry.push(Batch { last_sequence, last_offset, offset_delta, timestamp });
+            entry.push(Batch { last_sequence, last_offset, offset_delta });
         }
         entry.transaction = Some(first).filter(|first| 0 <= first.0);
         if 0 <= first.0 {

@@ -54,6 +54,8 @@ pub enum Cold {
 pub struct Read {
     /// The bytes; `None` when there are none to be had now.
     pub slice: Option<FileSlice>,
+    /// The segment they lie in.
+    pub(crate) segment_base: Offset,
     /// The first offset of the log.
     pub log_start: Offset,
     /// The offset after its last record.
@@ -176,7 +178,7 @@ impl LogReader {
             };
             if let Some(start) = start.filter(|&start| start < end) {
                 let slice = view.slice(start, end, limits)?;
-                return Ok(Read { slice, ..bounds });
+                return Ok(Read { slice, segment_base: segment.base(), ..bounds });
             }
             // Compaction may leave nothing at a segment's end: the records go on in the next one.
             let Some(next) = self.segment_after(segment.base()).filter(|_| view.whole) else {
@@ -263,7 +265,13 @@ impl LogReader {
         if from < state.start || state.end < from {
             return Err(ReadError::OutOfRange { start: state.start, end: state.end });
         }
-        let bounds = Read { slice: None, log_start: state.start, log_end: state.end, spans_segments: false };
+        let bounds = Read {
+            slice: None,
+            segment_base: state.start,
+            log_start: state.start,
+            log_end: state.end,
+            spans_segments: false,
+        };
         let up_to = up_to.min(state.end);
         if up_to <= from {
             return Ok((bounds, None));
@@ -281,7 +289,7 @@ impl LogReader {
         Ok((Read { spans_segments: end < up_to, ..bounds }, Some(view)))
     }
 
-    fn segment_after(&self, base: Offset) -> Option<Offset> {
+    pub(crate) fn segment_after(&self, base: Offset) -> Option<Offset> {
         let state = read(&self.shared.state);
         let index = state.segments.partition_point(|segment| segment.base() <= base);
         state.segments.get(index).map(|segment| segment.base())

@@ -94,6 +94,7 @@ pub(crate) fn recover(
     epochs.truncate_from_end(trusted);
     let mut replay = Replay {
         folder,
+        snapshots: &snapshots,
         config,
         recovery,
         trusted,
@@ -117,7 +118,7 @@ pub(crate) fn recover(
         replay.touched.push(file);
         replay.names_changed = true;
     }
-    replay.finish(start, snapshots)
+    replay.finish(start)
 }
 
 /// Sees to it that the folder says which topic it belongs to; yields the file when it had to be written.
@@ -149,7 +150,9 @@ fn list(folder: &Folder, start_offset: Offset) -> io::Result<Listing> {
             [".tmp", ".deleted", ".cleaned", ".swap"].iter().any(|suffix| entry.name.ends_with(suffix));
         match names::parse(&entry.name) {
             Some((base, Kind::Log)) => bases.push(base),
-            Some((base, Kind::OffsetIndex | Kind::TimeIndex)) => indexes.push((base, entry.name)),
+            Some((base, Kind::OffsetIndex | Kind::TimeIndex | Kind::AbortedIndex)) => {
+                indexes.push((base, entry.name));
+            }
             Some((offset, Kind::Snapshot)) => snapshots.push(offset),
             None if leftover && !entry.is_dir => {
                 folder.fs.remove_file(&folder.dir.join(&entry.name))?;
@@ -174,7 +177,7 @@ fn list(folder: &Folder, start_offset: Offset) -> io::Result<Listing> {
 
 /// Removes the files of a segment; what a crash leaves of them is removed or built anew at the next start.
 pub(crate) fn remove_segment(folder: &Folder, base: Offset) -> io::Result<()> {
-    for kind in [Kind::OffsetIndex, Kind::TimeIndex, Kind::Log] {
+    for kind in [Kind::OffsetIndex, Kind::TimeIndex, Kind::AbortedIndex, Kind::Log] {
         folder.remove_if_there(&folder.path(base, kind))?;
     }
     Ok(())
@@ -211,9 +214,11 @@ pub(crate) fn create_segment(folder: &Arc<Folder>, base: Offset) -> io::Result<A
         // One may be left of a segment whose batches are gone, or that was never begun.
         folder.fs.open(&folder.path(base, kind), Open::Create)?.set_len(0)?;
     }
+    folder.remove_if_there(&folder.path(base, Kind::AbortedIndex))?;
     folder.fs.open(&folder.path(base, Kind::Log), Open::CreateNew)?;
-    let (offsets, times) = (IndexFile::new(0, None), IndexFile::new(0, None));
-    Ok(Arc::new(Segment::new(Arc::clone(folder), base, 0, offsets, times)))
+    let (offsets, times, aborted) =
+        (IndexFile::new(0, None), IndexFile::new(0, None), IndexFile::new(0, None));
+    Ok(Arc::new(Segment::new(Arc::clone(folder), base, 0, offsets, times, aborted)))
 }
 
 /// The newest sound snapshot at or above `first`, what it holds, and all that are left on disk.

@@ -36,6 +36,8 @@ struct Torn {
 /// A recovery under way: what was seen so far.
 pub(crate) struct Replay<'a> {
     pub(crate) folder: &'a Arc<Folder>,
+    /// Snapshots on disk, ascending.
+    pub(crate) snapshots: &'a [Offset],
     pub(crate) config: &'a LogConfig,
     pub(crate) recovery: Recovery,
     /// Everything below was synced before the snapshot here was written (V1).
@@ -160,7 +162,9 @@ impl Replay<'_> {
         let header = &found.header;
         segment.index(&mut self.cursor, header, found.position, self.config.index_interval_bytes);
         if self.trusted <= header.base_offset {
-            self.producers.on_append(header, found.end_transaction(file)?, TimestampMs::NONE);
+            let end = found.end_transaction(file)?;
+            let aborted = self.producers.on_append(header, end, TimestampMs::NONE);
+            aborted.into_iter().for_each(|aborted| segment.aborted.push(aborted.into()));
         }
         if self.replay_epochs_from <= header.base_offset {
             self.note_epoch(header);
@@ -205,7 +209,8 @@ impl Replay<'_> {
     fn write_unsure_again(&mut self) -> io::Result<()> {
         for (segment, range) in std::mem::take(&mut self.unsure) {
             write_again(&segment.file(Kind::Log)?, range)?;
-            for kind in [Kind::OffsetIndex, Kind::TimeIndex] {
+            let aborted = (0 < segment.aborted.len()).then_some(Kind::AbortedIndex);
+            for kind in [Kind::OffsetIndex, Kind::TimeIndex].into_iter().chain(aborted) {
                 let file = segment.file(kind)?;
                 let length = self.folder.fs.file_len(&self.folder.path(segment.base(), kind))?;
                 write_again(&file, 0..length)?;
@@ -215,7 +220,8 @@ impl Replay<'_> {
         Ok(())
     }
 
-    pub(crate) fn finish(mut self, start: Offset, snapshots: Vec<Offset>) -> Result<Recovered, LogError> {
+    pub(crate) fn finish(mut self, start: Offset) -> Result<Recovered, LogError> {
+        let snapshots = self.snapshots;
         let scanned_from = self.first_scanned(self.segments.iter().map(|segment| segment.base()));
         let scanned: Vec<Arc<Segment>> = self.segments[scanned_from..].to_vec();
         for (index, segment) in scanned.iter().enumerate() {

@@ -6,7 +6,7 @@
 //! - N3 The files of a segment that goes get names that end in `.deleted`, batches last: whatever a crash leaves of them
 //!   is removed at the next start.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use model::{Offset, TimestampMs};
@@ -52,7 +52,7 @@ impl PutAway {
 }
 
 /// What a segment consists of, in the order in which it is put away (N3).
-const SEGMENT_FILES: [Kind; 3] = [Kind::OffsetIndex, Kind::TimeIndex, Kind::Log];
+const SEGMENT_FILES: [Kind; 4] = [Kind::OffsetIndex, Kind::TimeIndex, Kind::AbortedIndex, Kind::Log];
 
 impl Log {
     /// Where the log would start if `retention` were applied now, when that is later than it does.
@@ -126,7 +126,12 @@ impl Log {
                     folder.path(segment.base(), kind),
                     names::deleted_path(&folder.dir, segment.base(), kind),
                 );
-                folder.fs.rename(&from, &to)?;
+                match folder.fs.rename(&from, &to) {
+                    Err(error) if kind != Kind::AbortedIndex || error.kind() != ErrorKind::NotFound => {
+                        return Err(error);
+                    }
+                    Ok(()) | Err(_) => {}
+                }
             }
             self.dirty.names = true;
         }

@@ -1,4 +1,4 @@
-//! One segment: a file of record batches, its offset index and its time index.
+//! One segment: a file of record batches, its offset index, its time index and its aborted transactions.
 //!
 //! - S1 Batches are contiguous, each at or after the offset that follows the one before it.
 //! - S2 Bytes below `size` never change while the segment lives: it grows by appends, or ends earlier for good.
@@ -16,6 +16,7 @@ use model::{Offset, TimestampMs};
 use record::{BatchHeader, RecordView};
 use rt::File;
 
+use crate::aborted_index::AbortedEntry;
 use crate::batch_scan::{BatchScan, Depth, Found, ScanError};
 use crate::checked_ranges::CheckedRanges;
 use crate::folder::Folder;
@@ -67,16 +68,18 @@ pub(crate) struct Segment {
     checked: Mutex<CheckedRanges>,
     pub(crate) offsets: IndexFile<OffsetEntry>,
     pub(crate) times: IndexFile<TimeEntry>,
+    pub(crate) aborted: IndexFile<AbortedEntry>,
 }
 
 impl Segment {
-    /// A segment of `size` bytes whose indexes are `offsets` and `times`.
+    /// A segment of `size` bytes and its indexes.
     pub(crate) fn new(
         folder: Arc<Folder>,
         base: Offset,
         size: u64,
         offsets: IndexFile<OffsetEntry>,
         times: IndexFile<TimeEntry>,
+        aborted: IndexFile<AbortedEntry>,
     ) -> Segment {
         let largest = times.last().map_or(Largest::NONE, |entry| Largest {
             timestamp: entry.timestamp(),
@@ -91,6 +94,7 @@ impl Segment {
             checked: Mutex::default(),
             offsets,
             times,
+            aborted,
         }
     }
 
@@ -142,6 +146,24 @@ impl Segment {
         {
             self.times.push(entry);
         }
+    }
+
+    /// Whether enough index entries wait in memory to be worth a write.
+    pub(crate) fn wants_flush(&self) -> bool {
+        self.offsets.wants_flush() || self.times.wants_flush() || self.aborted.wants_flush()
+    }
+
+    /// Writes index entries that wait in memory; says into which files. None is synced.
+    pub(crate) fn flush_indexes(&self) -> io::Result<Vec<Kind>> {
+        let mut written = Vec::new();
+        let flushed = self.offsets.flush(|| self.file(Kind::OffsetIndex))?;
+        written.extend(flushed.then_some(Kind::OffsetIndex));
+        let flushed = self.times.flush(|| self.file(Kind::TimeIndex))?;
+        written.extend(flushed.then_some(Kind::TimeIndex));
+        let aborted_file = || self.folder.new_segment_file(self.number, self.base, Kind::AbortedIndex);
+        let flushed = self.aborted.flush(aborted_file)?;
+        written.extend(flushed.then_some(Kind::AbortedIndex));
+        Ok(written)
     }
 
     /// Lets readers see what was appended up to `size`; this process wrote it, so it is checked.

@@ -153,6 +153,7 @@ impl Log {
         self.durable = self.durable.min(end);
         self.write_ends.clear();
         self.dirty.log = None;
+        self.high_watermark = self.high_watermark.min(end);
         self.dirty_indexes.clear();
         self.forget_syncs_above(end);
     }
@@ -207,6 +208,11 @@ fn cut_segment(segment: &Segment, end: Offset, position: u64) -> Result<(), LogE
     segment.times.cut(&times, |entry| entry.last_offset(base) < end)?;
     segment.index_time(largest);
     segment.times.flush(|| Ok(times.clone()))?;
+    if 0 < segment.aborted.len() {
+        let aborted = segment.file(Kind::AbortedIndex)?;
+        segment.aborted.cut(&aborted, |entry| entry.transaction.last_offset < end)?;
+        aborted.sync_all()?;
+    }
     segment.cut(position, largest);
     let batches = segment.file(Kind::Log)?;
     batches.set_len(position)?;

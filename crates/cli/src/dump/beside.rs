@@ -24,6 +24,14 @@ const SNAPSHOT_COLUMNS: [Column; 9] = [
     wide("transaction_first_offset"),
 ];
 
+const ABORTED_COLUMNS: [Column; 5] = [
+    wide("at"),
+    column("producer_id"),
+    column("first_offset"),
+    column("last_offset"),
+    column("last_stable_offset"),
+];
+
 impl Dump {
     /// Any file but a segment.
     pub(super) async fn beside(&mut self, path: &Path, kind: FileKind) -> Result<(), Failure> {
@@ -53,6 +61,17 @@ impl Dump {
                     &found,
                     |entry| vec![time(entry.timestamp), Cell::Int(entry.offset.0)],
                 );
+            }
+            FileKind::AbortedIndex(_) => {
+                let found = indexes::aborted_index(&bytes);
+                self.found(path, "aborted transactions", &bytes, &ABORTED_COLUMNS, &found, |aborted| {
+                    vec![
+                        Cell::Int(aborted.producer.0),
+                        Cell::Int(aborted.first_offset.0),
+                        Cell::Int(aborted.last_offset.0),
+                        Cell::Int(aborted.last_stable_offset.0),
+                    ]
+                });
             }
             FileKind::ProducerSnapshot(_) => {
                 let found = producer_snapshot(&bytes);

@@ -1,4 +1,4 @@
-//! The entries of both kinds of index, and whether they lead where they should.
+//! The entries of every kind of index, and whether they lead where they should.
 
 use std::io;
 use std::path::Path;
@@ -7,11 +7,13 @@ use model::{Offset, TimestampMs};
 use record::{BATCH_HEADER_BYTES, BatchHeader};
 use rt::{Fs, Open};
 
+use crate::aborted_index::AbortedEntry;
 use crate::batch_scan::{BatchScan, Depth, ScanError};
 use crate::index_file::Entry;
 use crate::inspect::{Flaw, Found};
 use crate::offset_index::OffsetEntry;
 use crate::time_index::TimeEntry;
+use crate::transactions::AbortedTransaction;
 
 /// An entry of an offset index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,11 @@ pub fn time_index(bytes: &[u8], base: Offset) -> Found<TimeIndexEntry> {
         timestamp: entry.timestamp(),
         offset: entry.last_offset(base),
     })
+}
+
+/// The aborted transactions whose markers are in a segment.
+pub fn aborted_index(bytes: &[u8]) -> Found<AbortedTransaction> {
+    entries(bytes, |entry: AbortedEntry| entry.transaction)
 }
 
 fn entries<E: Entry, T>(bytes: &[u8], shown: impl Fn(E) -> T) -> Found<T> {
