@@ -9,7 +9,8 @@
 //! - Records leave as slices of segment files (D3): nothing is copied or looked at here. Kafka 4.3 sends zstd to
 //!   versions before 10 as well, whose clients may not know it.
 //! - Watermarks are set in every answer, also in empty ones; with an error they are −1.
-//! - `read_committed` gets records below the last stable offset only.
+//! - `read_committed` gets records below the last stable offset only, and the list of those transactions that were
+//!   aborted and have records among them; clients leave these out.
 //! - A follower's fetch (replica id 0 or more) is refused: there are no followers yet.
 
 use std::collections::BTreeMap;
@@ -20,7 +21,9 @@ use log::{Cold, FirstBatch, ReadError, ReadLimits};
 use model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
 use rt::FileSlice;
 use rt::channel::Notify;
-use wire::fetch::{EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData};
+use wire::fetch::{
+    AbortedTransaction, EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+};
 use wire::{FetchRequest, FetchResponse, Records};
 
 use crate::call::Call;
@@ -116,6 +119,8 @@ struct Read {
     last_stable_offset: Offset,
     log_start: Offset,
     slice: Option<FileSlice>,
+    /// For `read_committed` alone.
+    aborted: Option<Vec<log::AbortedTransaction>>,
     /// The records go on in the next segment: waiting would not add to `slice`.
     spans_segments: bool,
     diverging: Option<(LeaderEpoch, Offset)>,
@@ -203,6 +208,7 @@ async fn read(call: &Call<'_>, wanted: &Wanted, limits: &Limits, left: u64, firs
         last_stable_offset,
         log_start: partition.reader.log_start(),
         slice: None,
+        aborted: limits.read_committed.then(Vec::new),
         spans_segments: false,
         diverging: None,
     };
@@ -225,8 +231,29 @@ async fn read(call: &Call<'_>, wanted: &Wanted, limits: &Limits, left: u64, firs
         }
         done => done,
     };
-    let read = read.map_err(|error| PartitionError::reading(from, error))?;
-    Ok(Read { log_start: read.log_start, slice: read.slice, spans_segments: read.spans_segments, ..nothing })
+    let failed = |error| PartitionError::reading(from, error);
+    let read = read.map_err(failed)?;
+    let aborted = match nothing.aborted {
+        Some(_) => Some(aborted_in(call, &partition, &read, from, up_to).await.map_err(failed)?),
+        None => None,
+    };
+    let log::Read { log_start, slice, spans_segments, .. } = read;
+    Ok(Read { log_start, slice, spans_segments, aborted, ..nothing })
+}
+
+/// The aborted transactions among what was read. Files say so where there are any: not on a worker that serves others.
+async fn aborted_in(
+    call: &Call<'_>,
+    partition: &Partition,
+    read: &log::Read,
+    from: Offset,
+    up_to: Offset,
+) -> Result<Vec<log::AbortedTransaction>, ReadError> {
+    if read.slice.is_none() || !partition.reader.may_hold_aborted(from) {
+        return Ok(Vec::new());
+    }
+    let (reader, read) = (partition.reader.clone(), read.clone());
+    call.node.rt().blocking(move || reader.aborted_in(&read, from, up_to)).await
 }
 
 /// Whether the client's last record is of an epoch that ended earlier than the client believes (KIP-595).
@@ -335,6 +362,7 @@ fn partition_data(
     PartitionData {
         high_watermark: read.high_watermark.0,
         last_stable_offset: read.last_stable_offset.0,
+        aborted_transactions: read.aborted.map(|aborted| aborted.into_iter().map(told).collect()),
         log_start_offset: read.log_start.0,
         diverging_epoch: read.diverging.map_or_else(Default::default, |(epoch, end)| EpochEndOffset {
             epoch: epoch.0,
@@ -343,6 +371,10 @@ fn partition_data(
         records,
         ..unknown
     }
+}
+
+fn told(aborted: log::AbortedTransaction) -> AbortedTransaction {
+    AbortedTransaction { producer_id: aborted.producer.0, first_offset: aborted.first_offset.0 }
 }
 
 fn node_endpoints(call: &Call<'_>) -> Vec<NodeEndpoint<'static>> {
