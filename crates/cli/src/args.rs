@@ -262,12 +262,33 @@ pub struct ConsumeArgs {
     /// Stop at what is the end now, as FROM:end does
     #[arg(long)]
     pub(crate) exit_at_end: bool,
+    /// Which records of transactions to read: all, or those of committed ones
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t)]
+    pub(crate) isolation_level: IsolationLevel,
     /// How a record looks; see below
     #[arg(long, short = 'f', value_parser = crate::record_format::parse)]
     pub(crate) format: Option<RecordFormat>,
     /// How records look when there is no --format [default: table on a terminal, json in a pipe]
     #[arg(long, value_name = "FORMAT", conflicts_with = "format")]
     pub(crate) output: Option<OutputFormat>,
+}
+
+/// Kafka's words for which records of transactions are read.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum IsolationLevel {
+    #[default]
+    ReadUncommitted,
+    ReadCommitted,
+}
+
+impl From<IsolationLevel> for client::Isolation {
+    fn from(level: IsolationLevel) -> client::Isolation {
+        match level {
+            IsolationLevel::ReadUncommitted => client::Isolation::ReadUncommitted,
+            IsolationLevel::ReadCommitted => client::Isolation::ReadCommitted,
+        }
+    }
 }
 
 /// The cluster.
@@ -334,6 +355,7 @@ FILES, known by their names, Kafka's own as well as ours
   *.log                        batches; with --records what is in them: records, committed offsets and groups
                                (__consumer_offsets-N), entries of the metadata log (__cluster_metadata-0)
   *.index  *.timeindex         entries, each compared with the .log beside it
+  *.txnindex                   aborted transactions whose markers are in the .log beside it
   *.snapshot                   producers
   leader-epoch-checkpoint      epochs
   *-offset-checkpoint          an offset of each partition
@@ -416,6 +438,8 @@ mod tests {
         check("consume t -o -5 -n 3 -f %v\\n", true);
         check("consume t -o @2026-01-31T12:00:end -g g", true);
         check("consume t --offset start --output wide", true);
+        check("consume t --isolation-level read_committed", true);
+        check("consume t --isolation-level serializable", false);
         check("group reset g --to @-2h --topic t --dry-run", true);
         check("group reset g --to 0", true);
         check("cluster describe", true);

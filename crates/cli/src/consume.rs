@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use client::{
-    Client, Consumer, ConsumerConfig, Event, GroupConfig, OffsetQuery, Record, Reset, Start, TopicPartition,
+    Client, Consumer, ConsumerConfig, Event, GroupConfig, Isolation, OffsetQuery, Record, Reset, Start,
+    TopicPartition,
 };
 use model::{Offset, PartitionIndex};
 use rt::Rt;
@@ -35,7 +36,8 @@ pub(crate) async fn run(rt: &Rt, args: ConsumeArgs) -> Result<(), Failure> {
     };
     let now_ms = rt.wall_clock_ms();
     let begin = args.offset.from.at(now_ms);
-    let config = ConsumerConfig { reset: reset(begin), ..ConsumerConfig::default() };
+    let isolation = args.isolation_level.into();
+    let config = ConsumerConfig { reset: reset(begin), isolation, ..ConsumerConfig::default() };
     let finish = args.offset.to.or(args.exit_at_end.then_some(Finish::End));
     let consumer = match &args.group {
         Some(group) => {
@@ -49,6 +51,7 @@ pub(crate) async fn run(rt: &Rt, args: ConsumeArgs) -> Result<(), Failure> {
     };
     let mut reading = Reading {
         client: client.clone(),
+        isolation,
         consumer,
         show: Show::new(args.format.as_ref(), args.output),
         finish,
@@ -120,6 +123,7 @@ fn progress(rt: &Rt, args: &ConsumeArgs, finish: Option<Finish>) -> Progress {
 /// What is under way.
 struct Reading {
     client: Client,
+    isolation: Isolation,
     consumer: Consumer,
     show: Show,
     finish: Option<Finish>,
@@ -246,14 +250,16 @@ impl Reading {
         let Some(finish) = self.finish else { return Ok(()) };
         let positions = self.consumer.positions();
         let all = |query: OffsetQuery| positions.keys().map(move |place| (place.clone(), query)).collect();
-        let ends = self.client.list_offsets(&all(OffsetQuery::Latest)).await?;
+        let ends = self.client.list_offsets_as(self.isolation, &all(OffsetQuery::Latest)).await?;
         let timestamp = match finish {
             Finish::End | Finish::At(_) | Finish::After(_) => None,
             Finish::Timestamp(timestamp) => Some(timestamp),
             Finish::Ago(age_ms) => Some(model::TimestampMs(self.now_ms.saturating_sub(age_ms))),
         };
         let timed = match timestamp {
-            Some(timestamp) => self.client.list_offsets(&all(OffsetQuery::Timestamp(timestamp))).await?,
+            Some(timestamp) => {
+                self.client.list_offsets_as(self.isolation, &all(OffsetQuery::Timestamp(timestamp))).await?
+            }
             None => client::Offsets::new(),
         };
         let mut left = 0u64;

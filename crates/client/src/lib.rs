@@ -25,7 +25,7 @@ pub use admin::{
     NewTopic, Offered,
 };
 pub use client::{Client, ClientConfig, parse_address};
-pub use consumer::{Consumer, ConsumerConfig, Event, GroupConfig, Record, Reset};
+pub use consumer::{Consumer, ConsumerConfig, Event, GroupConfig, Isolation, Record, Reset};
 pub use direct::{Direct, FetchBounds, Fetched, Prepared, Produced};
 pub use error::Error;
 pub use metadata::{Node, Partition, Snapshot, Topic, TopicPartition};

@@ -7,6 +7,7 @@ use wire::list_offsets::{ListOffsetsPartition, ListOffsetsTopic};
 use wire::{ApiKey, ListOffsetsRequest, ListOffsetsResponse};
 
 use crate::client::{ANY, Client};
+use crate::consumer::Isolation;
 use crate::error::Error;
 use crate::metadata::TopicPartition;
 use crate::pool::Lane;
@@ -33,7 +34,7 @@ pub enum Start {
 pub enum OffsetQuery {
     /// Its log start.
     Earliest,
-    /// Its high watermark.
+    /// Its high watermark; of committed records, the last stable offset.
     Latest,
     /// The first record with this timestamp or a later one.
     Timestamp(TimestampMs),
@@ -62,6 +63,18 @@ impl Client {
         &self,
         queries: &BTreeMap<TopicPartition, OffsetQuery>,
     ) -> Result<Offsets, Error> {
+        self.list_offsets_as(Isolation::ReadUncommitted, queries).await
+    }
+
+    /// As [`Client::list_offsets`], among those records that a consumer of this isolation gets to see.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn list_offsets_as(
+        &self,
+        isolation: Isolation,
+        queries: &BTreeMap<TopicPartition, OffsetQuery>,
+    ) -> Result<Offsets, Error> {
         let mut found = Offsets::new();
         let mut backoff = self.backoff();
         loop {
@@ -70,7 +83,7 @@ impl Client {
             if left.is_empty() {
                 return Ok(found);
             }
-            if let Err(error) = self.list_offsets_once(&left, &mut found).await {
+            if let Err(error) = self.list_offsets_once(isolation, &left, &mut found).await {
                 if !error.is_retriable() {
                     return Err(error);
                 }
@@ -85,6 +98,7 @@ impl Client {
 
     async fn list_offsets_once(
         &self,
+        isolation: Isolation,
         queries: &BTreeMap<TopicPartition, OffsetQuery>,
         found: &mut Offsets,
     ) -> Result<(), Error> {
@@ -107,7 +121,9 @@ impl Client {
         }
         for (leader, topics) in by_leader {
             let connection = self.node(leader, Lane::SHARED).await?;
-            let request = ListOffsetsRequest { replica_id: -1, topics, ..ListOffsetsRequest::default() };
+            let isolation_level = isolation.code();
+            let request =
+                ListOffsetsRequest { replica_id: -1, isolation_level, topics, ..Default::default() };
             let answer = self.ask_on(&connection, &request, ANY).await?;
             take_answers(queries, &answer, found)?;
         }
@@ -122,14 +138,26 @@ impl Client {
         &self,
         starts: &BTreeMap<TopicPartition, Start>,
     ) -> Result<BTreeMap<TopicPartition, Offset>, Error> {
+        self.resolve_as(Isolation::ReadUncommitted, starts).await
+    }
+
+    /// As [`Client::resolve`], among those records that a consumer of this isolation gets to see.
+    ///
+    /// # Errors
+    /// As [`Client::list_offsets`].
+    pub async fn resolve_as(
+        &self,
+        isolation: Isolation,
+        starts: &BTreeMap<TopicPartition, Start>,
+    ) -> Result<BTreeMap<TopicPartition, Offset>, Error> {
         let asking = |wanted: fn(Start) -> Option<OffsetQuery>| {
             let queries =
                 starts.iter().filter_map(move |(place, start)| Some((place.clone(), wanted(*start)?)));
             queries.collect::<BTreeMap<_, _>>()
         };
-        let earliest = self.list_offsets(&asking(needs_earliest)).await?;
-        let latest = self.list_offsets(&asking(needs_latest)).await?;
-        let timed = self.list_offsets(&asking(needs_timestamp)).await?;
+        let earliest = self.list_offsets_as(isolation, &asking(needs_earliest)).await?;
+        let latest = self.list_offsets_as(isolation, &asking(needs_latest)).await?;
+        let timed = self.list_offsets_as(isolation, &asking(needs_timestamp)).await?;
         let of = |offsets: &Offsets, place| offsets.get(place).copied().flatten().unwrap_or(Offset::ZERO);
         let resolved = starts.iter().map(|(place, start)| {
             let (first, end) = (of(&earliest, place), of(&latest, place));

@@ -8,12 +8,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use model::{BrokerId, ErrorCode, Offset};
+use model::{BrokerId, ErrorCode, Offset, ProducerId};
 use record::{BatchHeader, RecordView};
 use rt::Instant;
 use rt::channel::mpsc;
+use wire::fetch::PartitionData;
 use wire::{ApiKey, FetchRequest, FetchResponse, VersionRange};
 
+use super::isolation::{AbortedTransactions, Isolation};
 use super::session::{Session, Wanted};
 use super::{ConsumerConfig, Record, Reset, no_position};
 use crate::backoff;
@@ -58,6 +60,7 @@ struct Ready {
     place: TopicPartition,
     lease: u64,
     bytes: Bytes,
+    aborted: AbortedTransactions,
 }
 
 /// An answer, or why there is none.
@@ -72,6 +75,7 @@ struct FetchedPartition {
     partition: i32,
     error_code: i16,
     high_watermark: Offset,
+    aborted: Vec<(Offset, ProducerId)>,
     records: Bytes,
 }
 
@@ -98,6 +102,10 @@ impl Fetcher {
 
     pub(super) fn reset(&self) -> Reset {
         self.config.reset
+    }
+
+    pub(super) fn isolation(&self) -> Isolation {
+        self.config.isolation
     }
 
     /// Reads these partitions from now on, and no others.
@@ -214,6 +222,7 @@ impl Fetcher {
             max_wait_ms: limit(usize::try_from(self.config.fetch_wait.as_millis()).unwrap_or(usize::MAX)),
             min_bytes: 1,
             max_bytes: limit(self.config.fetch_bytes),
+            isolation_level: self.config.isolation.code(),
             ..FetchRequest::default()
         };
         session.fill(wanted, limit(self.config.partition_bytes), &mut request);
@@ -297,7 +306,8 @@ impl Fetcher {
             {
                 reading.fetch_from = end;
                 reading.ready_bytes += answer.records.len();
-                self.ready.push_back(Ready { place: place.clone(), lease, bytes: answer.records });
+                let aborted = AbortedTransactions::new(answer.aborted);
+                self.ready.push_back(Ready { place: place.clone(), lease, bytes: answer.records, aborted });
             }
             return Ok(());
         }
@@ -331,7 +341,8 @@ impl Fetcher {
             }
         };
         tracing::info!(%place, position = reading.position.0, ?start, "the position is not there: going on elsewhere");
-        let resolved = self.client.resolve(&BTreeMap::from([(place.clone(), start)])).await?;
+        let starts = BTreeMap::from([(place.clone(), start)]);
+        let resolved = self.client.resolve_as(self.config.isolation, &starts).await?;
         for (place, position) in resolved {
             self.seek(&place, position);
         }
@@ -376,7 +387,7 @@ impl Fetcher {
                 continue;
             };
             reading.ready_bytes -= batch.len();
-            match read_batch(&ready.place, reading.position, &batch, &mut records) {
+            match read_batch(&ready.place, reading.position, &batch, &mut ready.aborted, &mut records) {
                 Ok(next) => reading.position = reading.position.max(next),
                 Err(error) => {
                     let (place, position) = (ready.place.clone(), reading.position);
@@ -422,11 +433,17 @@ async fn fetch(
                 partition: partition.partition_index,
                 error_code: partition.error_code,
                 high_watermark: Offset(partition.high_watermark),
+                aborted: aborted_in(partition),
                 records: partition.records.bytes().map_or_else(Bytes::new, |bytes| slice_of(&frame, bytes)),
             });
         }
     }
     Ok((answer.session_id, partitions))
+}
+
+fn aborted_in(partition: &PartitionData<'_>) -> Vec<(Offset, ProducerId)> {
+    let listed = partition.aborted_transactions.iter().flatten();
+    listed.map(|aborted| (Offset(aborted.first_offset), ProducerId(aborted.producer_id))).collect()
 }
 
 /// `part` of `whole` without a copy, where it is one.
@@ -452,11 +469,12 @@ fn split_batch(bytes: &mut Bytes) -> Option<Bytes> {
     (size <= bytes.len()).then(|| bytes.split_to(size))
 }
 
-/// Appends the records of a batch from `position` on; returns the offset after it.
+/// Appends the records of a batch from `position` on, unless it is left out; returns the offset after it.
 fn read_batch(
     place: &TopicPartition,
     position: Offset,
     batch: &Bytes,
+    aborted: &mut AbortedTransactions,
     records: &mut Vec<Record>,
 ) -> Result<Offset, Error> {
     let bad = |error: record::BatchError| Error::BadBatch {
@@ -465,7 +483,7 @@ fn read_batch(
         problem: error.to_string(),
     };
     let header = record::check(batch).map_err(bad)?;
-    if header.is_control() {
+    if aborted.leave_out(&header) {
         return Ok(header.next_offset());
     }
     let decoded = record::decode(batch, model::limits::DECOMPRESSED_BATCH_BYTES_MAX).map_err(bad)?;

@@ -9,6 +9,7 @@
 mod assignor;
 mod coordinator;
 mod fetcher;
+mod isolation;
 mod membership;
 mod session;
 
@@ -30,6 +31,7 @@ use membership::{Change, Membership};
 pub use assignor::{Members, range};
 pub(crate) use coordinator::Coordinator;
 pub(crate) use fetcher::{FETCH_VERSIONS, slice_of};
+pub use isolation::Isolation;
 
 /// How a consumer reads.
 #[derive(Clone, Debug)]
@@ -44,6 +46,8 @@ pub struct ConsumerConfig {
     pub poll_records: usize,
     /// Where to go on when a position is not there (any more), and where a group starts that never committed.
     pub reset: Reset,
+    /// Which records of transactions to read.
+    pub isolation: Isolation,
 }
 
 impl Default for ConsumerConfig {
@@ -54,6 +58,7 @@ impl Default for ConsumerConfig {
             partition_bytes: 2 * 1024 * 1024,
             poll_records: 2_000,
             reset: Reset::Latest,
+            isolation: Isolation::default(),
         }
     }
 }
@@ -171,8 +176,9 @@ impl Consumer {
         for place in starts.keys() {
             client.partition(place).await?;
         }
+        let positions = client.resolve_as(config.isolation, starts).await?;
         let mut fetcher = Fetcher::new(client, config);
-        fetcher.assign(client.resolve(starts).await?);
+        fetcher.assign(positions);
         Ok(Consumer { client: client.clone(), fetcher, group: None })
     }
 
@@ -270,7 +276,8 @@ impl Consumer {
     /// # Errors
     /// The place cannot be turned into an offset.
     pub async fn seek(&mut self, place: &TopicPartition, start: Start) -> Result<(), Error> {
-        let resolved = self.client.resolve(&BTreeMap::from([(place.clone(), start)])).await?;
+        let starts = BTreeMap::from([(place.clone(), start)]);
+        let resolved = self.client.resolve_as(self.fetcher.isolation(), &starts).await?;
         for (place, offset) in resolved {
             self.fetcher.seek(&place, offset);
         }
@@ -372,7 +379,7 @@ impl Consumer {
             };
             starts.insert(place.clone(), start);
         }
-        self.fetcher.assign(self.client.resolve(&starts).await?);
+        self.fetcher.assign(self.client.resolve_as(self.fetcher.isolation(), &starts).await?);
         group.commit_at = group.config.auto_commit.map(|interval| self.client.rt().now() + interval);
         Ok(group.assigned.take().map(Event::Assigned))
     }
