@@ -100,6 +100,15 @@ impl File {
         .map_err(|err| self.error("set the length of", err))
     }
 
+    /// Extends the file to `len` bytes, zeros, that the file system sets aside for it.
+    pub fn allocate(&self, len: u64) -> io::Result<()> {
+        match &self.0 {
+            Kind::Os(file) => file.allocate(len),
+            Kind::Sim(file) => file.set_len(len),
+        }
+        .map_err(|err| self.error("set space aside for", err))
+    }
+
     /// The file's length in bytes.
     pub fn file_len(&self) -> io::Result<u64> {
         match &self.0 {

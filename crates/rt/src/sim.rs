@@ -209,6 +209,11 @@ impl Disk<'_> {
         self.change(|disk| disk.set_free_bytes(bytes));
     }
 
+    /// How much room there is now, bytes.
+    pub fn free_bytes(&self) -> u64 {
+        self.change(|disk| disk.free_bytes())
+    }
+
     /// Blocking work takes a time out of this range before it is done, and again after.
     pub fn set_latency(&self, range: RangeInclusive<Duration>) {
         self.world.lock().node_mut(self.node).blocking_latency = nanos(range);

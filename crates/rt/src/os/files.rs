@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{FallocateFlags, FlockOperation};
 
 use crate::{Entry, Open};
 
@@ -75,6 +75,10 @@ impl File {
 
     pub(crate) fn set_len(&self, len: u64) -> io::Result<()> {
         self.file.set_len(len)
+    }
+
+    pub(crate) fn allocate(&self, len: u64) -> io::Result<()> {
+        uninterrupted(|| Ok(rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, len)?))
     }
 
     pub(crate) fn len(&self) -> io::Result<u64> {

@@ -161,6 +161,7 @@ impl Disk {
         position: u64,
         now_ms: i64,
     ) -> io::Result<usize> {
+        self.reuse_freed(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         let free = self.free_bytes();
         let contents = self.contents(id)?;
         let room = contents.len().saturating_sub(position).saturating_add(free);
@@ -174,6 +175,8 @@ impl Disk {
     }
 
     pub(super) fn set_len(&mut self, id: InodeId, len: u64) -> io::Result<()> {
+        let grown = len.saturating_sub(self.contents(id)?.len());
+        self.reuse_freed(grown);
         let free = self.free_bytes();
         let contents = self.contents(id)?;
         if free < len.saturating_sub(contents.len()) {
@@ -370,12 +373,36 @@ impl Disk {
         });
     }
 
+    /// Bytes of all files that have a name or are open; removing the last of these frees them at once.
     fn used_bytes(&self) -> u64 {
+        let names = self.inodes.values().filter_map(|inode| match inode {
+            Inode::Directory(directory) => Some(directory.names.values()),
+            Inode::File { .. } => None,
+        });
+        let named: BTreeSet<InodeId> = names.flatten().copied().collect();
+        let size = |(id, inode): (&InodeId, &Inode)| match inode {
+            Inode::File { contents, open } if 0 < *open || named.contains(id) => contents.len(),
+            Inode::File { .. } | Inode::Directory(_) => 0,
+        };
+        self.inodes.iter().map(size).sum()
+    }
+
+    /// Space of removed files is written to only once their removal is durable, as journals of file systems see to:
+    /// else a power cut would bring back more than the disk holds.
+    fn reuse_freed(&mut self, wanted: u64) {
         let size = |inode: &Inode| match inode {
             Inode::File { contents, .. } => contents.len(),
             Inode::Directory(_) => 0,
         };
-        self.inodes.values().map(size).sum()
+        let taken: u64 = self.inodes.values().map(size).sum();
+        if self.capacity.is_some_and(|capacity| capacity < taken.saturating_add(wanted)) {
+            for inode in self.inodes.values_mut() {
+                if let Inode::Directory(directory) = inode {
+                    directory.sync();
+                }
+            }
+            self.collect();
+        }
     }
 
     fn link_new(&mut self, parent: InodeId, name: String, inode: Inode) -> io::Result<InodeId> {
