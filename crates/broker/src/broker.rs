@@ -25,6 +25,7 @@ use rt::channel::watch;
 use crate::admin::draw_uuid;
 use crate::checkpointer::{self, Checkpointer};
 use crate::coordinator::Coordinators;
+use crate::disk::{self, DiskSpace};
 use crate::fetch_sessions::FetchSessions;
 use crate::node::Node;
 use crate::partition::{Opener, PartitionTable};
@@ -121,6 +122,9 @@ impl Broker {
         // First what leaves no trace when it fails: opening the folder takes its clean mark away.
         let bound = bind(rt, &config).await?;
         let storage = open_storage(rt, &config).await?;
+        let disk = DiskSpace::new(rt, storage.data_dir().path());
+        // Registering, below, is a change too.
+        disk.make_room().await;
         let addresses = bound.addresses().to_vec();
         let commit =
             GroupCommit::start(rt, storage.data_dir()).map_err(|error| StartError::DataDir(error.into()))?;
@@ -131,7 +135,7 @@ impl Broker {
             Quorum::open(rt, options).await.map_err(StartError::OpenQuorum)?;
         let (applied_sender, applied) = watch::channel(meta::Index(0));
         let broker_epoch = register(rt, &quorum, &config, &storage, &addresses).await?;
-        let opener = Arc::new(Opener::new(rt, config.node_id, Arc::clone(&storage), &commit));
+        let opener = Arc::new(Opener::new(rt, config.node_id, Arc::clone(&storage), &commit, disk.room()));
         let node = Arc::new(Node {
             rt: rt.clone(),
             cluster_id: storage.meta().cluster_id,
@@ -144,6 +148,7 @@ impl Broker {
             fetch_sessions: FetchSessions::new(config.fetch_sessions_max),
             producer_ids: ProducerIds::default(),
             checkpointer: Checkpointer::new(rt, Arc::clone(&storage)),
+            disk,
             admission: Admission::new(ConnectionLimits::default()),
             stopping: watch::channel(false).0,
             config,
@@ -154,6 +159,8 @@ impl Broker {
         put_away_unknown(rt, &storage, &image).await?;
         opener.remove_put_away_after(PUT_AWAY_DELAY);
         reconciler.open_all(&image).await;
+        node.disk.measure(&node.current_config()).await;
+        rt.spawn("disk space", disk::run(Arc::clone(&node)));
         rt.spawn("reconciler", reconciler.run(committed));
         rt.spawn("retention", retention::run(rt.clone(), Arc::clone(&node)));
         rt.spawn("checkpoints", checkpointer::run(Arc::clone(&node)));

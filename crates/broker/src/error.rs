@@ -242,7 +242,7 @@ pub fn append_code(error: &AppendError) -> ErrorCode {
         ) => ErrorCode::InvalidTxnState,
         AppendError::Marker(MarkerError::CoordinatorFenced { .. }) => ErrorCode::TransactionCoordinatorFenced,
         AppendError::LargerThanSegment => ErrorCode::RecordListTooLarge,
-        AppendError::Storage => ErrorCode::KafkaStorageError,
+        AppendError::DiskFull | AppendError::Storage => ErrorCode::KafkaStorageError,
     }
 }
 
@@ -304,6 +304,10 @@ impl fmt::Display for ProduceError {
             ProduceError::Append(AppendError::LargerThanSegment) => {
                 f.write_str("the batch is larger than a segment of this topic may be (segment.bytes)")
             }
+            ProduceError::Append(AppendError::DiskFull) => f.write_str(
+                "the broker's disk has no room above what is kept free (ottla.disk.reserve.bytes); try again when \
+                 something was deleted",
+            ),
             ProduceError::Append(AppendError::Storage) => {
                 f.write_str("the partition's log failed; the broker's log says why")
             }

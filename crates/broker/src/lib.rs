@@ -17,6 +17,7 @@ mod checkpointer;
 #[cfg(test)]
 mod compat;
 mod coordinator;
+mod disk;
 mod endpoint;
 mod error;
 mod fetch_sessions;

@@ -21,6 +21,7 @@ use rt::channel::watch;
 
 use crate::checkpointer::Checkpointer;
 use crate::coordinator::{CoordinatorError, Coordinators};
+use crate::disk::DiskSpace;
 use crate::error::PartitionError;
 use crate::fetch_sessions::FetchSessions;
 use crate::partition::{Partition, PartitionTable};
@@ -44,6 +45,7 @@ pub struct Node {
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) checkpointer: Checkpointer,
+    pub(crate) disk: DiskSpace,
     /// Counts connections and lets no more in than configured.
     pub(crate) admission: Admission,
     /// Set once the broker stops: whoever waits for something to happen gives up.
@@ -93,12 +95,18 @@ impl Node {
 
     /// Writes down where every log starts; whoever says that records are gone does this first.
     pub async fn write_log_starts(&self) -> std::io::Result<()> {
+        self.disk.make_room().await;
         self.checkpointer.write_log_starts(&self.partitions).await
     }
 
     /// The layers of configuration below a topic's own settings.
     pub fn layers<'a>(&'a self, image: &'a Image) -> Layers<'a> {
         controller::layers(image, self.id(), &self.settings)
+    }
+
+    /// This broker's settings with what changed since it started.
+    pub fn current_config(&self) -> BrokerConfig {
+        BrokerConfig::resolve(&self.layers(&self.image())).unwrap_or_else(|_| self.config.clone())
     }
 
     /// Puts the configured limits of connections in force for those that come from now on.
@@ -177,6 +185,7 @@ impl Node {
         T: Send + 'static,
         E: Send + 'static,
     {
+        self.disk.make_room().await;
         let updated = self.quorum.update(decide).await?;
         if let Some(index) = updated.index {
             // The sender lives as long as the broker; without it nothing is served anyway.

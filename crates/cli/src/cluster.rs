@@ -112,6 +112,7 @@ fn address(node: &client::Node) -> String {
 
 fn dir_row(dir: &LogDir) -> Vec<Cell> {
     let health = match dir.error {
+        None if dir.usable_bytes == Some(0) => Cell::Toned(Tone::Bad, "full: records are refused".to_owned()),
         None => Cell::Toned(Tone::Good, "ok".to_owned()),
         Some(code) => Cell::Toned(Tone::Bad, code.to_string()),
     };

@@ -64,6 +64,8 @@ pub struct BrokerConfig {
     pub offsets_topic_segment_bytes: u64,
     /// `log.retention.check.interval.ms`.
     pub log_retention_check_interval_ms: u64,
+    /// `ottla.disk.reserve.bytes`; `None` goes by the size of the disk.
+    pub disk_reserve_bytes: Option<u64>,
 }
 
 impl BrokerConfig {
@@ -99,6 +101,7 @@ impl BrokerConfig {
             offsets_topic_replication_factor: values.replication_factor("offsets.topic.replication.factor"),
             offsets_topic_segment_bytes: values.unsigned("offsets.topic.segment.bytes"),
             log_retention_check_interval_ms: values.unsigned("log.retention.check.interval.ms"),
+            disk_reserve_bytes: u64::try_from(values.signed("ottla.disk.reserve.bytes")).ok(),
         })
     }
 }

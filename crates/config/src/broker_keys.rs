@@ -161,6 +161,9 @@ pub(crate) const KEYS: &[Key] = &[
     key("ottla.default.host", String, "localhost", Any,
         "Where the broker listens, on port 9092, while neither listeners nor advertised.listeners is set: a container's \
          image sets 0.0.0.0."),
+    key("ottla.disk.reserve.bytes", Long, "-1", MinusOneOrBetween(0, i64::MAX),
+        "Bytes of the disk that producers leave free for everything else: with less, records are refused until there is \
+         room. -1 is a twentieth of the disk, at most 1 GiB.").cluster_wide(),
     default_of("ottla.durability", "ottla.durability"),
     default_of("ottla.produce.validation", "ottla.produce.validation"),
     key("producer.id.expiration.ms", Int, "86400000", AtLeast(1),

@@ -40,6 +40,13 @@ pub const UNSYNCED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Open files the log keeps for sealed segments before it closes the least recently read (D3).
 pub const OPEN_SEGMENTS_MAX: usize = 512;
 
+/// Most bytes that producers leave free on the disk unless they are told otherwise (`ottla.disk.reserve.bytes`).
+pub const DISK_RESERVE_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Bytes a file holds back for changes on a disk that is full to the last byte: some thousand entries of the metadata
+/// log, or the checkpoints of 30,000 partitions.
+pub const DISK_HELD_BYTES: u64 = 4 * 1024 * 1024;
+
 /// Most bytes one record batch may decompress to while it is searched or checked (D2, D8).
 pub const DECOMPRESSED_BATCH_BYTES_MAX: usize = 64 * 1024 * 1024;
 

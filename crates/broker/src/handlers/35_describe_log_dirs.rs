@@ -1,6 +1,7 @@
 //! DescribeLogDirs (35), versions 1-5: the data folder, how full it is, and what every partition takes of it.
 //!
 //! - Null topics mean all; partitions that are not here are left out without an error, as in Kafka.
+//! - Usable is what producers may still take: the reserve (`ottla.disk.reserve.bytes`) is not theirs.
 //! - There is one folder, so nothing is ever moved between two ("future" replicas), and none is cordoned.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,12 +67,12 @@ fn topics(
     topics.map(|(name, partitions)| DescribeLogDirsTopic { name: name.into(), partitions }).collect()
 }
 
-/// All bytes of the file system, and those that can still be written.
+/// All bytes of the file system, and those that producers can still take; none while they are refused.
 async fn space(call: &Call<'_>) -> (i64, i64) {
-    let (rt, path) = (call.node.rt().clone(), call.node.data_dir.clone());
-    let space = move || (rt.fs().total_bytes(&path), rt.fs().free_bytes(&path));
-    let (total, usable) = call.node.rt().blocking(space).await;
-    (total.map_or(UNKNOWN_BYTES, signed), usable.map_or(UNKNOWN_BYTES, signed))
+    let disk = &call.node.disk;
+    let Ok(bytes) = disk.bytes(&call.node.current_config()).await else { return (UNKNOWN_BYTES, UNKNOWN_BYTES) };
+    let usable = if disk.room().is_short() { 0 } else { bytes.free.saturating_sub(bytes.reserve) };
+    (signed(bytes.total), signed(usable))
 }
 
 fn signed(bytes: u64) -> i64 {

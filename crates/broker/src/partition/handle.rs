@@ -43,6 +43,8 @@ pub enum AppendError {
     Marker(log::MarkerError),
     /// The batch is larger than a segment may be. Nothing was written.
     LargerThanSegment,
+    /// The disk has no room above its reserve. Nothing was written.
+    DiskFull,
     /// The log failed: the batch may or may not be there after the next start.
     Storage,
 }

@@ -15,6 +15,7 @@ use rt::Rt;
 use rt::channel::{mpsc, oneshot};
 use rustc_hash::FxHashMap;
 
+use crate::disk::DiskRoom;
 use crate::error::PartitionError;
 
 use super::handle::{AppendReply, Origin, Partition};
@@ -114,6 +115,7 @@ impl LaneSender {
 pub struct Lane {
     rt: Rt,
     commit: GroupCommit,
+    room: Arc<DiskRoom>,
     partitions: FxHashMap<TopicPartition, Leading>,
     commands: mpsc::Receiver<Command>,
     /// At most one per partition is under way, so this needs no bound of its own.
@@ -125,12 +127,13 @@ pub struct Lane {
 
 impl Lane {
     /// Starts the task on the runtime's lane `index`.
-    pub fn start(rt: &Rt, index: usize, commit: GroupCommit) -> LaneSender {
+    pub fn start(rt: &Rt, index: usize, commit: GroupCommit, room: Arc<DiskRoom>) -> LaneSender {
         let (sender, commands) = mpsc::channel(limits::APPEND_QUEUE_MAX);
         let (synced_sender, synced) = mpsc::unbounded_channel();
         let lane = Lane {
             rt: rt.clone(),
             commit,
+            room,
             partitions: FxHashMap::default(),
             commands,
             synced,
@@ -227,7 +230,7 @@ impl Lane {
             }
             Command::Adopt(new, done) => {
                 let NewPartition { handle, log, leader } = *new;
-                self.partitions.insert(handle.id, Leading::new(handle, log, leader));
+                self.partitions.insert(handle.id, Leading::new(handle, log, leader, Arc::clone(&self.room)));
                 let _ = done.send(());
             }
             Command::Release(partition, done) => {
@@ -247,15 +250,15 @@ impl Lane {
         }
     }
 
-    /// Frees the space of deleted segments after the topic's `file.delete.delay.ms`.
+    /// Frees the space of deleted segments after the topic's `file.delete.delay.ms`, or as soon as it is needed.
     fn remove_later(&self, partition: &Arc<Partition>, put_away: PutAway) {
         if put_away.is_empty() {
             return;
         }
         let delay = Duration::from_millis(partition.config().file_delete_delay_ms);
-        let (rt, partition) = (self.rt.clone(), Arc::clone(partition));
+        let (rt, room, partition) = (self.rt.clone(), Arc::clone(&self.room), Arc::clone(partition));
         self.rt.spawn("segment removal", async move {
-            rt.sleep(delay).await;
+            let _ = rt.timeout(delay, room.short()).await;
             if let Err(error) = rt.blocking(move || put_away.remove()).await {
                 let (topic, index) = (&partition.topic, partition.id.partition);
                 tracing::warn!(

@@ -6,6 +6,7 @@
 //! - W4 What the disk has no room for is refused, and the partition goes on; the next append tries again.
 //! - W5 What is promised to be on the disk is written in large pieces while a sync is under way, because nobody is
 //!   answered before the sync after it, and small writes cost several times as much; without one, at once.
+//! - W6 Producers are refused what the disk has no room for above its reserve; coordinators and markers are not.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use replica::{Acks, Action, Contract, Event, Leader, Ticket, Waiter};
 use rt::channel::oneshot;
 use rustc_hash::FxHashMap;
 
+use crate::disk::DiskRoom;
 use crate::error::PartitionError;
 
 use super::handle::{AppendError, AppendReply, Appended, Origin, Partition};
@@ -48,13 +50,16 @@ pub(super) struct Leading {
     /// Who waits for the disk to have everything below an offset, whatever the contract.
     syncing_to: Vec<(Offset, oneshot::Sender<Result<(), PartitionError>>)>,
     sync_under_way: bool,
+    room: Arc<DiskRoom>,
+    /// Bytes that were granted by it and are not written yet.
+    granted: u64,
     /// The last write was refused; said once.
     refusing: bool,
     failed: bool,
 }
 
 impl Leading {
-    pub fn new(handle: Arc<Partition>, log: Log, leader: Leader) -> Leading {
+    pub fn new(handle: Arc<Partition>, log: Log, leader: Leader, room: Arc<DiskRoom>) -> Leading {
         let mut leading = Leading {
             handle,
             log,
@@ -65,6 +70,8 @@ impl Leading {
             held_back: VecDeque::new(),
             syncing_to: Vec::new(),
             sync_under_way: false,
+            room,
+            granted: 0,
             refusing: false,
             failed: false,
         };
@@ -121,7 +128,12 @@ impl Leading {
         let header = *batch.header();
         let sequence = match origin {
             Origin::Producer(verified) => {
-                self.log.check_sequence(&header, verified).map_err(AppendError::Sequence)?
+                let sequence = self.log.check_sequence(&header, verified);
+                // What is in the log already needs no room; what does not follow may do so only because of a refusal.
+                if !matches!(sequence, Ok(Sequence::Duplicate { .. })) && !self.is_granted(&batch) {
+                    return Err(AppendError::DiskFull);
+                }
+                sequence.map_err(AppendError::Sequence)?
             }
             Origin::Coordinator(marker) => {
                 self.log.check_marker(&marker).map_err(AppendError::Marker)?;
@@ -149,6 +161,22 @@ impl Leading {
         Ok((Appended { base_offset, log_append_time, log_start }, last_offset.next()))
     }
 
+    /// Whether the disk has room for the batch (W6).
+    fn is_granted(&mut self, batch: &CheckedBatch) -> bool {
+        if self.handle.topic.is_internal() {
+            return true;
+        }
+        let bytes = u64::try_from(batch.size_in_bytes()).unwrap_or(u64::MAX);
+        let is_granted = self.room.grant(bytes);
+        self.granted += if is_granted { bytes } else { 0 };
+        is_granted
+    }
+
+    /// What was granted is with the kernel by now, or never will be.
+    fn settle_granted(&mut self) {
+        self.room.on_written(std::mem::take(&mut self.granted));
+    }
+
     fn refused(&mut self, error: LogError) -> AppendError {
         if let LogError::BatchTooLarge { .. } = error {
             return AppendError::LargerThanSegment;
@@ -163,6 +191,7 @@ impl Leading {
             self.fail(error);
             return;
         }
+        self.room.look_again();
         if !std::mem::replace(&mut self.refusing, true) {
             tracing::error!(
                 "{}-{}: records are refused until the disk takes them again: {error}",
@@ -188,7 +217,9 @@ impl Leading {
         if self.failed || may_wait && self.log.unwritten_bytes() < APPEND_COALESCED_BYTES {
             return None;
         }
-        match self.log.write() {
+        let written = self.log.write();
+        self.settle_granted();
+        match written {
             Ok(()) if self.refusing && !self.unwritten.is_empty() => {
                 self.refusing = false;
                 tracing::info!(
@@ -349,6 +380,7 @@ impl Leading {
             self.handle.id.partition
         );
         self.failed = true;
+        self.settle_granted();
         self.log.fence(&error.to_string());
         self.step(Event::Fenced);
         for (_, reply) in self.syncing_to.drain(..) {
@@ -365,7 +397,8 @@ impl Leading {
     }
 
     /// Ends the leadership; whoever waits hears nothing, which says that the outcome is not known.
-    pub fn into_log(self) -> Log {
+    pub fn into_log(mut self) -> Log {
+        self.settle_granted();
         self.handle.close();
         self.log
     }

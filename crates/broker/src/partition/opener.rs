@@ -15,6 +15,7 @@ use rt::Rt;
 use rt::channel::oneshot;
 
 use crate::admin::draw_uuid;
+use crate::disk::DiskRoom;
 use crate::storage::Storage;
 
 use super::handle::Partition;
@@ -44,13 +45,21 @@ pub struct Opener {
     storage: Arc<Storage>,
     lanes: Vec<LaneSender>,
     commit: GroupCommit,
+    room: Arc<DiskRoom>,
 }
 
 impl Opener {
     /// Starts as many lanes as the runtime has.
-    pub fn new(rt: &Rt, broker: BrokerId, storage: Arc<Storage>, commit: &GroupCommit) -> Opener {
-        let lanes = (0..rt.lanes()).map(|lane| Lane::start(rt, lane, commit.clone())).collect();
-        Opener { rt: rt.clone(), broker, storage, lanes, commit: commit.clone() }
+    pub fn new(
+        rt: &Rt,
+        broker: BrokerId,
+        storage: Arc<Storage>,
+        commit: &GroupCommit,
+        room: &Arc<DiskRoom>,
+    ) -> Opener {
+        let lane = |index| Lane::start(rt, index, commit.clone(), Arc::clone(room));
+        let lanes = (0..rt.lanes()).map(lane).collect();
+        Opener { rt: rt.clone(), broker, storage, lanes, commit: commit.clone(), room: Arc::clone(room) }
     }
 
     /// Opens partitions' logs, recovering those that need it, and gives them to their lanes; says how each one ended.
@@ -136,11 +145,12 @@ impl Opener {
         }
     }
 
-    /// Removes what deleted partitions left behind, after a while: somebody may still be reading it.
+    /// Removes what deleted partitions left behind, after a while, or as soon as its space is needed: who began to
+    /// read it goes on reading.
     pub fn remove_put_away_after(&self, delay: Duration) {
-        let (rt, storage) = (self.rt.clone(), Arc::clone(&self.storage));
+        let (rt, storage, room) = (self.rt.clone(), Arc::clone(&self.storage), Arc::clone(&self.room));
         self.rt.spawn("partition removal", async move {
-            rt.sleep(delay).await;
+            let _ = rt.timeout(delay, room.short()).await;
             if let Err(error) = rt.blocking(move || storage.remove_put_away()).await {
                 tracing::warn!("the folders of deleted partitions could not be removed: {error}");
             }
