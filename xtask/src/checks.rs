@@ -80,6 +80,16 @@ pub fn limits(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::of(&ended, tally))
 }
 
+/// Disks of 256 MiB that producers fill ten times, under both policies.
+pub fn full_disks(workspace: &Workspace) -> Result<Outcome> {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(&workspace.root);
+    command.args(["test", "--release", "--package", "ottla", "--test", "full_disk", "--quiet"]);
+    command.env("OTTLA_FULL_DISK_MIB", "256").env("OTTLA_FULL_DISK_ROUNDS", "10");
+    let ended = process::run(&mut command, &log_file(workspace, "full-disks"), SOAK_LIMIT)?;
+    Ok(Outcome::of(&ended, tally))
+}
+
 /// Sums the lines `test result: ok. 3 passed; 0 failed; 1 ignored; …`, one for each test binary.
 pub fn tally(output: &str) -> Option<Tally> {
     let mut sum: Option<Tally> = None;

@@ -1,5 +1,5 @@
-//! The tests whose worth grows with their length: simulations over many seeds, hostile clients, the broker killed many
-//! times, and the client suites again and again.
+//! The tests whose worth grows with their length: simulations over many seeds, hostile clients, full disks, the broker
+//! killed many times, and the client suites again and again.
 
 use crate::checks;
 use crate::report::Report;
@@ -15,6 +15,7 @@ pub fn run(workspace: &Workspace, report: &Report) {
     let seeds = number("OTTLA_SIM_SEEDS", 500);
     report.step("simulations", || checks::simulations(workspace, seeds));
     report.step("limits", || checks::limits(workspace));
+    report.step("full disks", || checks::full_disks(workspace));
     report.step("build", || checks::build(workspace, &["ottla"]));
     suite::java::fetch(workspace, report);
     for round in 1..=rounds {

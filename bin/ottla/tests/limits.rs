@@ -1,4 +1,4 @@
-//! What a broker's process costs, and what it bears: crowds, slow readers, hostile frames and a full disk.
+//! What a broker's process costs, and what it bears: crowds, slow readers and hostile frames.
 //!
 //! `OTTLA_HOSTILE_SECONDS` lets the hostile run go on for so long, at least once over all APIs and versions.
 
@@ -283,48 +283,4 @@ fn hostile_frames_cost_no_memory_and_disturb_nobody() {
         assert!(grown <= HOSTILE_BYTES_MAX, "{grown} bytes more after {sent} frames");
     })
     .unwrap();
-}
-
-#[test]
-fn a_full_disk_refuses_produces_until_there_is_room() {
-    let folder = folder("full");
-    let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"]).arg(&folder);
-    if !mount.output().is_ok_and(|ended| ended.status.success()) {
-        println!("skipped: this user may not mount a small file system");
-        return;
-    }
-    let ballast = folder.join("ballast");
-    std::fs::write(&ballast, vec![1; 1 << 20]).unwrap();
-    let broker = Broker::start(&folder);
-    rt::os::run(|rt| async move {
-        let client = connect(&rt, &broker).await;
-        let place = create_topic(&client, "orders").await;
-        let mut connection = Raw::connect(&rt, broker.address).await.unwrap();
-        let mut next = 0;
-        let refused = loop {
-            match produce(&mut connection, &place, 100_000).await {
-                (ErrorCode::None, offset) => assert_eq!(offset, next),
-                (refused, _) => break refused,
-            }
-            next += 1;
-        };
-        assert_eq!(refused, ErrorCode::KafkaStorageError);
-        assert!((5..30).contains(&next), "{next} records fit");
-        assert!(is_read(&mut connection, &place, next - 1).await, "what was acknowledged is read");
-        Admin::new(&client).describe_cluster().await.unwrap();
-        std::fs::remove_file(&ballast).unwrap();
-        // Without a restart, as soon as the broker has seen that there is room.
-        loop {
-            match produce(&mut connection, &place, 100_000).await {
-                (ErrorCode::None, offset) => break assert_eq!(offset, next),
-                (refused, _) => assert_eq!(refused, ErrorCode::KafkaStorageError),
-            }
-            rt.sleep(Duration::from_millis(100)).await;
-        }
-        drop(broker);
-    })
-    .unwrap();
-    drop(Command::new("umount").arg("--lazy").arg(&folder).status());
-    drop(std::fs::remove_dir_all(&folder));
 }

@@ -7,6 +7,15 @@ use crate::layers::{Layers, Source};
 use crate::listener::{self, Listener};
 use model::BrokerId;
 
+/// What happens when the disk has no room above its reserve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskFullPolicy {
+    /// Records are refused.
+    Refuse,
+    /// The oldest records go.
+    DeleteOldest,
+}
+
 /// Everything a broker can be told, resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokerConfig {
@@ -66,6 +75,8 @@ pub struct BrokerConfig {
     pub log_retention_check_interval_ms: u64,
     /// `ottla.disk.reserve.bytes`; `None` goes by the size of the disk.
     pub disk_reserve_bytes: Option<u64>,
+    /// `ottla.disk.full.policy`.
+    pub disk_full_policy: DiskFullPolicy,
 }
 
 impl BrokerConfig {
@@ -102,6 +113,10 @@ impl BrokerConfig {
             offsets_topic_segment_bytes: values.unsigned("offsets.topic.segment.bytes"),
             log_retention_check_interval_ms: values.unsigned("log.retention.check.interval.ms"),
             disk_reserve_bytes: u64::try_from(values.signed("ottla.disk.reserve.bytes")).ok(),
+            disk_full_policy: match values.text("ottla.disk.full.policy") {
+                Some("delete-oldest") => DiskFullPolicy::DeleteOldest,
+                Some(_) | None => DiskFullPolicy::Refuse,
+            },
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Sorted by name; the test of the table says so. Topic defaults take check and default from the topic's row.
 
-use crate::key::Check::{Any, AtLeast, Listeners, MinusOneOrBetween, OneFolder, ProtocolMap};
+use crate::key::Check::{Any, AtLeast, Listeners, MinusOneOrBetween, OneFolder, OneOf, ProtocolMap};
 use crate::key::Kind::{Boolean, Int, List, Long, Short, String};
 use crate::key::{Check, Key, Kind, Update};
 use crate::topic_keys;
@@ -161,6 +161,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("ottla.default.host", String, "localhost", Any,
         "Where the broker listens, on port 9092, while neither listeners nor advertised.listeners is set: a container's \
          image sets 0.0.0.0."),
+    key("ottla.disk.full.policy", String, "refuse", OneOf(&["refuse", "delete-oldest"]),
+        "What happens when the disk is full but for ottla.disk.reserve.bytes: refuse answers producers with an error that \
+         they try again; delete-oldest also drops the oldest closed segments of topics whose cleanup.policy has delete.")
+        .cluster_wide(),
     key("ottla.disk.reserve.bytes", Long, "-1", MinusOneOrBetween(0, i64::MAX),
         "Bytes of the disk that producers leave free for everything else: with less, records are refused until there is \
          room. -1 is a twentieth of the disk, at most 1 GiB.").cluster_wide(),

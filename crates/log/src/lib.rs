@@ -38,6 +38,7 @@ mod recovery;
 mod replay;
 mod retention;
 mod roll;
+mod sealed;
 mod segment;
 mod sync;
 mod sync_method;
@@ -59,6 +60,7 @@ pub use producers::{ActiveProducer, Marker, MarkerError, Producers, Sequence, Se
 pub use reader::{Cold, FirstBatch, LogReader, Read, ReadLimits};
 pub use recovery::{Recovery, RecoveryReport};
 pub use retention::{PutAway, Retention};
+pub use sealed::Sealed;
 pub use sync::{SyncJob, SyncTicket, Synced};
 pub use transactions::AbortedTransaction;
 pub use truncation::RecoveryPointLowered;

@@ -4,10 +4,12 @@
 //!   of the metadata and whatever frees space.
 //! - D2 A disk that others filled to the last byte can still be freed through the broker: a file holds some space back,
 //!   and gives it to changes that find none.
+//! - D3 Records go for room only where `ottla.disk.full.policy` says so.
 //!
 //! Knows nothing of requests.
 
 mod held;
+mod oldest;
 mod room;
 mod space;
 

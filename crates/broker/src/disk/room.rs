@@ -91,6 +91,11 @@ impl DiskRoom {
         *self.is_short.borrow()
     }
 
+    /// The largest batch that was refused since there was room.
+    pub fn refused_bytes(&self) -> u64 {
+        self.refused.load(Ordering::Acquire)
+    }
+
     /// Resolves while records are refused.
     pub async fn short(&self) {
         // The sender is here, so this does not fail.

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::BrokerConfig;
+use config::{BrokerConfig, DiskFullPolicy};
 use model::limits::{DISK_HELD_BYTES, DISK_RESERVE_BYTES};
 use rt::Rt;
 
 use super::held::HeldSpace;
+use super::oldest::delete_oldest;
 use super::room::{DiskRoom, Measured, Turn};
 use crate::node::Node;
 
@@ -139,7 +140,16 @@ impl DiskSpace {
     }
 }
 
-/// Measures for as long as the broker lives.
+impl Bytes {
+    /// How much more has to be free so that producers are not refused soon. A quarter of the reserve above it is
+    /// little, and half of it enough: records go seldom, and not one segment at a time.
+    fn lacking(&self) -> Option<u64> {
+        let is_little = self.free < self.reserve.saturating_add(self.reserve / 4);
+        is_little.then(|| self.reserve.saturating_add(self.reserve / 2).saturating_sub(self.free))
+    }
+}
+
+/// Measures for as long as the broker lives, and frees space where it was told to.
 pub async fn run(node: Arc<Node>) {
     let room = Arc::clone(node.disk.room());
     let mut interval = INTERVAL;
@@ -148,9 +158,17 @@ pub async fn run(node: Arc<Node>) {
             () = node.rt().sleep(interval) => {}
             () = room.refusal() => {}
         }
-        let bytes = node.disk.measure(&node.current_config()).await;
+        let config = node.current_config();
+        let bytes = node.disk.measure(&config).await;
+        let refused = || room.is_short().then(|| room.refused_bytes());
+        let lacking = bytes.and_then(|bytes| bytes.lacking()).or_else(refused);
+        if let Some(wanted) = lacking.filter(|_| config.disk_full_policy == DiskFullPolicy::DeleteOldest)
+            && 0 < delete_oldest(&node, wanted).await
+        {
+            node.disk.measure(&config).await;
+        }
         interval = match bytes {
-            _ if room.is_short() => SHORT_INTERVAL,
+            _ if lacking.is_some() => SHORT_INTERVAL,
             Some(bytes) if bytes.reserve.saturating_mul(4) < bytes.free => AMPLE_INTERVAL,
             Some(_) | None => INTERVAL,
         };

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use config::TopicConfig;
-use log::{ActiveProducer, LogReader, Marker, Retention, Verified};
+use log::{ActiveProducer, LogReader, Marker, PutAway, Retention, Verified};
 use model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs, TopicName, TopicPartition};
 use record::{CheckedBatch, EndTransaction};
 use replica::Acks;
@@ -160,6 +160,12 @@ impl Partition {
     pub async fn advance_start(&self, to: Offset) -> Result<Offset, PartitionError> {
         let (reply, advanced) = oneshot::channel();
         self.ask(Command::AdvanceStart { partition: self.id, to, reply }, advanced).await?
+    }
+
+    /// The same for who needs the space now: yields the segments below, to be removed.
+    pub async fn put_away_before(&self, to: Offset) -> Result<PutAway, PartitionError> {
+        let (reply, put_away) = oneshot::channel();
+        self.ask(Command::PutAwayBefore { partition: self.id, to, reply }, put_away).await?
     }
 
     /// What its idempotent producers did last, by id.

@@ -79,6 +79,15 @@ pub enum Command {
         /// Who hears where the log starts now.
         reply: oneshot::Sender<Result<Offset, PartitionError>>,
     },
+    /// Let the log start at `to`, and give the segments below to who asks, to be removed at once.
+    PutAwayBefore {
+        /// Where.
+        partition: TopicPartition,
+        /// At most the high watermark.
+        to: Offset,
+        /// Who removes them.
+        reply: oneshot::Sender<Result<PutAway, PartitionError>>,
+    },
     /// Say what the producers did last.
     DescribeProducers(TopicPartition, oneshot::Sender<Vec<ActiveProducer>>),
     /// Take up a partition; done when the reply comes.
@@ -221,6 +230,11 @@ impl Lane {
                         self.remove_later(&handle, put_away);
                         handle.reader.log_start()
                     })));
+                }
+            }
+            Command::PutAwayBefore { partition, to, reply } => {
+                if let Some(leading) = self.partitions.get_mut(&partition) {
+                    drop(reply.send(leading.advance_start(to)));
                 }
             }
             Command::DescribeProducers(partition, reply) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use client::{Admin, NewTopic, TopicPartition};
+use client::{Admin, NewRecord, NewTopic, Producer, ProducerConfig, TopicPartition};
 use model::{ErrorCode, Offset, TopicName};
 use rt::sim::Sim;
 use rt::{Open, Rt};
@@ -253,4 +253,62 @@ fn a_disk_that_others_filled_to_the_last_byte_is_freed_through_the_broker() {
             assert_eq!(end_of(&client, &trimmed).await, Offset(200), "{restarts}");
         });
     }
+}
+
+#[test]
+fn a_full_disk_lets_the_oldest_records_go_where_it_was_told_to() {
+    const RESERVE: u64 = 200_000;
+    let sim = Sim::new(8);
+    sim.run(async {
+        let settings = [("ottla.disk.reserve.bytes", "200000"), ("ottla.disk.full.policy", "delete-oldest")];
+        let server = Server::new(&sim, &settings);
+        sim.disk(NODE).set_free_bytes(RESERVE + 1_000_000);
+        server.start().await.unwrap();
+        let rt = sim.node("client");
+        let client = server.client(&rt).await;
+        let create = async |name, policy| {
+            let configs = [("internal.segment.bytes", "10000"), ("cleanup.policy", policy)];
+            TopicPartition::new(create_topic_with(&client, name, 1, &configs).await, 0)
+        };
+        let table = create("table", "compact").await;
+        let (older, newer) = (create("older", "delete").await, create("newer", "compact,delete").await);
+        let send = async |place: &TopicPartition, count: u64| {
+            let producer = Producer::new(&client, ProducerConfig::default());
+            for key in 0..count {
+                let (key, value) = (key.to_be_bytes(), vec![7; 3_000]);
+                let record = NewRecord {
+                    partition: Some(place.partition),
+                    key: Some(&key),
+                    value: Some(&value),
+                    ..NewRecord::default()
+                };
+                // It tries again for as long as it is refused.
+                producer.send(&place.topic, record).await.unwrap().await.unwrap();
+            }
+        };
+        let start_of = async |place: &TopicPartition| {
+            let query = BTreeMap::from([(place.clone(), client::OffsetQuery::Earliest)]);
+            client.list_offsets(&query).await.unwrap()[place].unwrap()
+        };
+        for place in [&table, &older, &newer] {
+            send(place, 100).await;
+            assert_eq!(start_of(place).await, Offset(0), "there is room");
+        }
+        send(&newer, 50).await;
+        assert!(Offset(0) < start_of(&older).await, "the oldest go first");
+        assert_eq!(start_of(&newer).await, Offset(0), "and no others");
+        send(&newer, 250).await;
+        assert!(
+            Offset(90) <= start_of(&older).await,
+            "the newest segment stays: {:?}",
+            start_of(&older).await
+        );
+        assert!(Offset(0) < start_of(&newer).await, "then the next oldest");
+        assert_eq!(start_of(&table).await, Offset(0), "what is only compacted stays");
+        assert_eq!(end_of(&client, &newer).await, Offset(400), "everything was taken in the end");
+        let starts = [start_of(&older).await, start_of(&newer).await];
+        sim.power_cut(NODE);
+        server.start().await.unwrap();
+        assert_eq!([start_of(&older).await, start_of(&newer).await], starts, "nothing comes back");
+    });
 }
