@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use model::{Barrier, ErrorCode, LeaderEpoch, Offset, PartitionIndex, Ticket, TopicId, TopicName};
 
+use crate::event::{CommittingTransaction, EndTransaction};
 use crate::id::{GroupId, InstanceId, MemberId};
 
 /// One output of [`crate::Coordinator::step`], to be carried out in order.
@@ -11,6 +12,10 @@ use crate::id::{GroupId, InstanceId, MemberId};
 pub enum Action {
     /// Append these as one batch. If that fails, the coordinator is to be dropped and loaded anew.
     Append(Vec<GroupRecord>),
+    /// Append these as one batch of this producer's transaction. If that fails, the same.
+    AppendTransactional(CommittingTransaction, Vec<GroupRecord>),
+    /// Append the marker of a transaction. If that fails, the same.
+    AppendMarker(EndTransaction),
     /// Answer a request.
     Reply {
         /// The request.
@@ -44,6 +49,8 @@ pub enum Reply {
     Leave(LeaveReply),
     /// To [`crate::Event::CommitOffsets`]: the topics and partitions of the request, in its order.
     CommitOffsets(Vec<CommittedTopic>),
+    /// To [`crate::Event::EndTransaction`].
+    EndTransaction,
     /// To [`crate::Event::FetchOffsets`].
     FetchOffsets(FetchReply),
     /// To [`crate::Event::DeleteOffsets`].
@@ -152,7 +159,7 @@ pub struct FetchedTopic {
     pub partitions: Vec<FetchedPartition>,
 }
 
-/// One partition of OffsetFetch's answer, without error: an offset not committed is -1.
+/// One partition of OffsetFetch's answer: an offset not committed is -1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchedPartition {
     /// The partition.
@@ -163,6 +170,8 @@ pub struct FetchedPartition {
     pub leader_epoch: LeaderEpoch,
     /// The note committed with it; empty when there is none.
     pub metadata: Arc<str>,
+    /// What went wrong, if anything.
+    pub error: ErrorCode,
 }
 
 /// OffsetDelete's answer: an error of the whole request, or each partition's.

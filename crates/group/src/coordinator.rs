@@ -8,13 +8,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{ErrorCode, NowMs, Ticket, TopicId, TopicName};
+use model::{ErrorCode, NowMs, ProducerId, Ticket, TopicId, TopicName, TransactionResult};
 
 use crate::action::{Action, DeleteOffsetsReply, LeaveReply, Reply};
 use crate::config::GroupConfig;
 use crate::event::{
-    CommitRequest, DeleteOffsetsRequest, DescribeRequest, Event, FetchRequest, HeartbeatRequest, JoinRequest,
-    LeaveRequest, ListRequest, SyncRequest,
+    CommitRequest, DeleteOffsetsRequest, DescribeRequest, EndTransaction, Event, FetchRequest,
+    HeartbeatRequest, JoinRequest, LeaveRequest, ListRequest, SyncRequest,
 };
 use crate::group::Group;
 use crate::id::{GroupId, MemberId};
@@ -34,27 +34,46 @@ use crate::{describe, join, leave, offsets};
 pub struct Coordinator {
     config: GroupConfig,
     groups: BTreeMap<GroupId, Group>,
+    /// Groups with offsets that a producer's transaction has not decided.
+    undecided: BTreeMap<ProducerId, BTreeSet<GroupId>>,
     timers: Timers,
 }
 
 impl Coordinator {
     /// A coordinator of an empty partition.
     pub fn new(config: GroupConfig) -> Coordinator {
-        Coordinator { config, groups: BTreeMap::new(), timers: Timers::default() }
+        Coordinator { config, groups: BTreeMap::new(), undecided: BTreeMap::new(), timers: Timers::default() }
     }
 
     /// Takes over one record of the log, in offset order, before [`Event::Loaded`].
     ///
-    /// Records of other group protocols are passed over. On an error nothing has changed.
-    pub fn replay(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), RecordError> {
+    /// Records of other group protocols are passed over. One of a producer's transaction waits for its marker. On an
+    /// error nothing has changed.
+    pub fn replay(
+        &mut self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        transaction: Option<ProducerId>,
+    ) -> Result<(), RecordError> {
         let Some(record) = Record::decode(key, value)? else { return Ok(()) };
         let id = record.group().clone();
         let group = self.groups.entry(id.clone()).or_insert_with(|| Group::new(id.clone()));
-        group.apply(record);
+        match transaction {
+            None => group.apply(record),
+            Some(producer) => {
+                group.apply_undecided(producer, record);
+                self.undecided.entry(producer).or_default().insert(id.clone());
+            }
+        }
         if group.is_gone() {
             self.groups.remove(&id);
         }
         Ok(())
+    }
+
+    /// Takes over the marker of a transaction, in offset order with the records.
+    pub fn replay_marker(&mut self, producer: ProducerId, result: TransactionResult) {
+        apply_end(&mut self.groups, &mut self.undecided, producer, result);
     }
 
     /// When [`Event::Tick`] has something to do, in monotonic ms.
@@ -64,9 +83,9 @@ impl Coordinator {
 
     /// Takes one event and says what is to be done, in order. Never fails, never blocks.
     pub fn step(&mut self, now: NowMs, event: Event) -> Vec<Action> {
-        let Coordinator { config, groups, timers } = self;
+        let Coordinator { config, groups, undecided, timers } = self;
         let turn = Turn { now, config, timers, actions: Vec::new() };
-        let mut step = Step { groups, turn };
+        let mut step = Step { groups, undecided, turn };
         match event {
             Event::Loaded => step.on_loaded(),
             Event::Join(ticket, request) => step.on_join(ticket, request),
@@ -74,6 +93,7 @@ impl Coordinator {
             Event::Heartbeat(ticket, request) => step.on_heartbeat(ticket, &request),
             Event::Leave(ticket, request) => step.on_leave(ticket, request),
             Event::CommitOffsets(ticket, request) => step.on_commit(ticket, request),
+            Event::EndTransaction(ticket, end) => step.on_end_transaction(ticket, end),
             Event::FetchOffsets(ticket, request) => step.on_fetch(ticket, request),
             Event::DeleteOffsets(ticket, request) => step.on_delete_offsets(ticket, request),
             Event::Describe(ticket, request) => step.on_describe(ticket, request),
@@ -89,6 +109,7 @@ impl Coordinator {
 /// One step in the making: the groups beside what a [`Turn`] has.
 struct Step<'a> {
     groups: &'a mut BTreeMap<GroupId, Group>,
+    undecided: &'a mut BTreeMap<ProducerId, BTreeSet<GroupId>>,
     turn: Turn<'a>,
 }
 
@@ -180,8 +201,19 @@ impl Step<'_> {
             return;
         }
         let group = self.groups.entry(id.clone()).or_insert_with(|| Group::new(id.clone()));
+        let producer = request.transaction.map(|transaction| transaction.producer);
         group.on_commit(&mut self.turn, ticket, request);
+        if let Some(producer) = producer.filter(|&producer| group.undecided.is_of(producer)) {
+            self.undecided.entry(producer).or_default().insert(id.clone());
+        }
         self.remove_if_gone(&id);
+    }
+
+    fn on_end_transaction(&mut self, ticket: Ticket, end: EndTransaction) {
+        // Also where nothing is undecided: the log keeps what its producer was told.
+        self.turn.actions.push(Action::AppendMarker(end));
+        apply_end(self.groups, self.undecided, end.producer, end.result);
+        self.turn.reply_durable(ticket, Reply::EndTransaction);
     }
 
     fn on_fetch(&mut self, ticket: Ticket, request: FetchRequest) {
@@ -275,6 +307,22 @@ impl Step<'_> {
     fn remove_if_gone(&mut self, id: &GroupId) {
         if self.groups.get(id).is_some_and(Group::is_gone) {
             self.groups.remove(id);
+        }
+    }
+}
+
+/// Decides the offsets of a producer's transaction in every group that has some.
+fn apply_end(
+    groups: &mut BTreeMap<GroupId, Group>,
+    undecided: &mut BTreeMap<ProducerId, BTreeSet<GroupId>>,
+    producer: ProducerId,
+    result: TransactionResult,
+) {
+    for id in undecided.remove(&producer).unwrap_or_default() {
+        let Some(group) = groups.get_mut(&id) else { continue };
+        group.apply_end(producer, result);
+        if group.is_gone() {
+            groups.remove(&id);
         }
     }
 }

@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
-use model::{LeaderEpoch, Offset, PartitionIndex, Ticket, TopicId, TopicName};
+use model::{
+    CoordinatorEpoch, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Ticket, TopicId,
+    TopicName, TransactionResult, TransactionVersion,
+};
 
 use crate::id::{GroupId, InstanceId, MemberId};
 
@@ -21,8 +24,10 @@ pub enum Event {
     Heartbeat(Ticket, HeartbeatRequest),
     /// LeaveGroup.
     Leave(Ticket, LeaveRequest),
-    /// OffsetCommit.
+    /// OffsetCommit and TxnOffsetCommit.
     CommitOffsets(Ticket, CommitRequest),
+    /// A producer's transaction ends in this partition.
+    EndTransaction(Ticket, EndTransaction),
     /// OffsetFetch, one group of it.
     FetchOffsets(Ticket, FetchRequest),
     /// OffsetDelete.
@@ -129,7 +134,7 @@ pub struct LeavingMember {
     pub group_instance_id: Option<InstanceId>,
 }
 
-/// OffsetCommit v2-v10; topics that do not exist have been answered by the broker already.
+/// OffsetCommit v2-v10, TxnOffsetCommit v0-v5; topics that do not exist have been answered by the broker already.
 #[derive(Clone, Debug)]
 pub struct CommitRequest {
     /// The group; may be empty.
@@ -144,8 +149,37 @@ pub struct CommitRequest {
     pub retention_time_ms: Option<i64>,
     /// v9+: an unknown group is GROUP_ID_NOT_FOUND instead of ILLEGAL_GENERATION.
     pub knows_group_id_not_found: bool,
+    /// The transaction that commits them; its coordinator has said that this partition is part of it.
+    pub transaction: Option<CommittingTransaction>,
     /// What to commit.
     pub topics: Vec<CommitTopic>,
+}
+
+/// The transaction of a TxnOffsetCommit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommittingTransaction {
+    /// The producer.
+    pub producer: ProducerId,
+    /// Its incarnation.
+    pub epoch: ProducerEpoch,
+    /// Of a producer that keeps its epoch: where the partition ended when its coordinator was asked. A marker behind it may
+    /// have ended just this transaction, and the append is refused.
+    pub asked_at: Option<Offset>,
+}
+
+/// How a transaction ended, as its coordinator has it written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndTransaction {
+    /// The producer.
+    pub producer: ProducerId,
+    /// Its incarnation.
+    pub epoch: ProducerEpoch,
+    /// Which incarnation of the transaction's coordinator says so.
+    pub coordinator_epoch: CoordinatorEpoch,
+    /// How it ended.
+    pub result: TransactionResult,
+    /// How its producer spoke of it.
+    pub version: TransactionVersion,
 }
 
 /// One topic of an OffsetCommit request.
@@ -173,14 +207,14 @@ pub struct CommitPartition {
 }
 
 /// One group of an OffsetFetch request, v1-v10.
-///
-/// `require_stable` is absent: no transaction can leave an offset undecided yet.
 #[derive(Clone, Debug)]
 pub struct FetchRequest {
     /// The group; may be empty.
     pub group_id: GroupId,
     /// The partitions asked for; `None` for all that are committed.
     pub topics: Option<Vec<FetchTopic>>,
+    /// v7+: an offset that a transaction has not decided is an error.
+    pub require_stable: bool,
 }
 
 /// One topic of an OffsetFetch request.

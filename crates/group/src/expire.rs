@@ -2,7 +2,7 @@
 //!
 //! - E1 An offset with a time of its own goes then. Any other goes when the retention has passed since: the group
 //!   became empty; or, for a group without members' protocol, the commit; or, in a stable consumer group, the commit
-//!   if no member wants the topic any more. Otherwise it stays.
+//!   if no member wants the topic any more. Otherwise it stays, and so does one that a transaction has not decided.
 //! - E2 A group goes when it has neither members, nor offsets, nor names given out and not used.
 
 use std::collections::BTreeSet;
@@ -30,12 +30,15 @@ impl Group {
             let expired: BTreeSet<_> = self
                 .offsets()
                 .iter()
-                .filter(|(topic, _, offset)| !self.is_subscribed_to(topic) && expired(offset))
+                .filter(|(topic, partition, offset)| {
+                    !self.is_subscribed_to(topic) && !self.undecided.has(topic, *partition) && expired(offset)
+                })
                 .map(|(topic, partition, _)| (topic.clone(), partition))
                 .collect();
             self.drop_offsets(turn, expired);
         }
-        if matches!(self.phase, Phase::Empty) && self.offsets().is_empty() && self.pending.is_empty() {
+        let has_offsets = !self.offsets().is_empty() || !self.undecided.is_empty();
+        if matches!(self.phase, Phase::Empty) && !has_offsets && self.pending.is_empty() {
             self.bury(turn);
         }
     }
@@ -60,7 +63,8 @@ impl Group {
         for id in std::mem::take(&mut self.pending) {
             self.remove_pending(turn, &id);
         }
-        let offsets = self.offsets().iter().map(|(topic, partition, _)| (topic.clone(), partition)).collect();
+        let committed = self.offsets().iter().map(|(topic, partition, _)| (topic.clone(), partition));
+        let offsets = committed.chain(self.undecided.places().cloned()).collect();
         self.drop_offsets(turn, offsets);
         self.bury(turn);
         ErrorCode::None

@@ -1,6 +1,7 @@
 //! One group: what the log says of it, and what it is doing now.
 //!
-//! - G1 `stored` and `offsets` change in `apply` only, whether a record comes from a step or from the log.
+//! - G1 `stored`, `offsets` and `undecided` change in `apply` and its kin only, whether a record comes from a step or from
+//!   the log.
 //! - G2 While `Stable`, `stored` is the current generation: same number, same members.
 //! - G3 While `Empty` there are no members; while `Syncing` nobody waits to join.
 //! - G4 A group that the log says nothing of does not exist.
@@ -10,15 +11,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::ErrorCode;
+use model::{ErrorCode, ProducerId, TransactionResult};
 
 use crate::action::{Action, GroupRecord, GroupState};
+use crate::event::CommittingTransaction;
 use crate::id::{GroupId, InstanceId, MemberId};
 use crate::members::{Member, Members};
 use crate::record::Record;
 use crate::stored::{Generation, Offsets, StoredMember};
 use crate::subscription;
 use crate::timers::Timer;
+use crate::transactions::Undecided;
 use crate::turn::Turn;
 
 /// What a record costs in a batch beside its key and value, bytes, at the most.
@@ -66,6 +69,7 @@ pub(crate) struct Group {
     pub(crate) id: GroupId,
     stored: Option<Generation>,
     offsets: Offsets,
+    pub(crate) undecided: Undecided,
     pub(crate) phase: Phase,
     pub(crate) generation: i32,
     pub(crate) protocol_type: Option<Arc<str>>,
@@ -86,6 +90,7 @@ impl Group {
             id,
             stored: None,
             offsets: Offsets::default(),
+            undecided: Undecided::default(),
             phase: Phase::Empty,
             generation: 0,
             protocol_type: None,
@@ -99,7 +104,7 @@ impl Group {
 
     /// Whether the log says nothing of this group any more (G4).
     pub fn is_gone(&self) -> bool {
-        self.stored.is_none() && self.offsets.is_empty()
+        self.stored.is_none() && self.offsets.is_empty() && self.undecided.is_empty()
     }
 
     /// The stored generation.
@@ -115,8 +120,45 @@ impl Group {
     /// Takes over what a record of this group says (G1).
     pub fn apply(&mut self, record: Record) {
         match record {
-            Record::Offset { group: _, topic, partition, value } => self.offsets.set(topic, partition, value),
+            Record::Offset { group: _, topic, partition, value } => {
+                self.undecided.overtake(&(topic.clone(), partition));
+                self.offsets.set(topic, partition, value);
+            }
             Record::Group { group: _, value } => self.stored = value,
+        }
+    }
+
+    /// Takes over what a record of this group says that is part of a producer's transaction (G1).
+    pub fn apply_undecided(&mut self, producer: ProducerId, record: Record) {
+        match record {
+            Record::Offset { group: _, topic, partition, value: Some(offset) } => {
+                self.undecided.add(producer, (topic, partition), offset);
+            }
+            // Nobody writes others in transactions.
+            Record::Offset { .. } | Record::Group { .. } => self.apply(record),
+        }
+    }
+
+    /// Takes over how a producer's transaction ended (G1).
+    pub fn apply_end(&mut self, producer: ProducerId, result: TransactionResult) {
+        for ((topic, partition), offset) in self.undecided.end(producer, result) {
+            self.offsets.set(topic, partition, Some(offset));
+        }
+    }
+
+    /// Appends records of a producer's transaction in one batch and takes over what they say; they have to fit.
+    pub fn append_transactional(
+        &mut self,
+        turn: &mut Turn<'_>,
+        transaction: CommittingTransaction,
+        records: Vec<Record>,
+    ) {
+        if !records.is_empty() {
+            let encoded = records.iter().map(Record::encode).collect();
+            turn.actions.push(Action::AppendTransactional(transaction, encoded));
+        }
+        for record in records {
+            self.apply_undecided(transaction.producer, record);
         }
     }
 

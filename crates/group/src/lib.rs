@@ -7,7 +7,7 @@
 //!
 //! In reading order: [`event`] and [`action`] are the door, [`coordinator`] finds the group, `group` is one group,
 //! `join`, `rebalance`, `sync`, `leave`, `offsets`, `expire` and `describe` are its rules, `members`, `stored`,
-//! `record` and `timers` what they work on.
+//! `transactions`, `record` and `timers` what they work on.
 
 pub mod action;
 pub mod config;
@@ -29,6 +29,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod transactions;
 mod turn;
 
 pub use action::{
@@ -39,9 +40,9 @@ pub use action::{
 pub use config::GroupConfig;
 pub use coordinator::Coordinator;
 pub use event::{
-    CommitPartition, CommitRequest, CommitTopic, DeleteOffsetsRequest, DescribeRequest, Event, FetchRequest,
-    FetchTopic, HeartbeatRequest, JoinRequest, LeaveRequest, LeavingMember, ListRequest, Protocol,
-    SyncRequest,
+    CommitPartition, CommitRequest, CommitTopic, CommittingTransaction, DeleteOffsetsRequest,
+    DescribeRequest, EndTransaction, Event, FetchRequest, FetchTopic, HeartbeatRequest, JoinRequest,
+    LeaveRequest, LeavingMember, ListRequest, Protocol, SyncRequest,
 };
 pub use id::{GroupId, InstanceId, MemberId};
 pub use record::{Record, RecordError};

@@ -1,7 +1,9 @@
 //! OffsetCommit, OffsetFetch, OffsetDelete, and what happens to the offsets of a deleted topic.
 //!
 //! - O1 An offset is committed by a member of the current generation, or from outside while the group is empty.
+//!   A transaction commits from outside at any time, unless it says for which member.
 //! - O2 A partition without a committed offset is answered -1, never 0.
+//! - O3 Who asks for stable offsets is told of none that a transaction could still change.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -48,14 +50,21 @@ fn fetched(partition: PartitionIndex, committed: Option<&CommittedOffset>) -> Fe
             offset: committed.offset,
             leader_epoch: committed.leader_epoch,
             metadata: committed.metadata.clone(),
+            error: ErrorCode::None,
         },
         None => FetchedPartition {
             partition,
             offset: Offset(-1),
             leader_epoch: LeaderEpoch::NONE,
             metadata: Arc::from(""),
+            error: ErrorCode::None,
         },
     }
+}
+
+/// A partition whose offset a transaction has not decided (O3).
+fn unstable(partition: PartitionIndex) -> FetchedPartition {
+    FetchedPartition { error: ErrorCode::UnstableOffsetCommit, ..fetched(partition, None) }
 }
 
 impl Group {
@@ -65,7 +74,8 @@ impl Group {
             turn.reply(ticket, Reply::CommitOffsets(all_partitions(&request.topics, error)));
             return;
         }
-        if matches!(self.phase, Phase::Stable { .. } | Phase::Joining { .. }) {
+        let is_alive = request.transaction.is_none();
+        if is_alive && matches!(self.phase, Phase::Stable { .. } | Phase::Joining { .. }) {
             self.keep_alive(turn, &request.member_id);
         }
         let expires_at_ms = request.retention_time_ms.map(|keep| turn.now.wall.saturating_add(keep));
@@ -83,11 +93,13 @@ impl Group {
             }
             reply.push(CommittedTopic { name: topic.name.clone(), topic_id: topic.topic_id, partitions });
         }
-        if fits(turn, &records) {
-            self.append(turn, records);
-        } else {
+        match request.transaction {
             // A commit is one batch or nothing.
-            reply = all_partitions(&request.topics, ErrorCode::InvalidCommitOffsetSize);
+            _ if !fits(turn, &records) => {
+                reply = all_partitions(&request.topics, ErrorCode::InvalidCommitOffsetSize);
+            }
+            Some(transaction) => self.append_transactional(turn, transaction, records),
+            None => self.append(turn, records),
         }
         turn.reply_durable(ticket, Reply::CommitOffsets(reply));
     }
@@ -98,8 +110,9 @@ impl Group {
         if from_outside && matches!(self.phase, Phase::Empty) {
             return Ok(());
         }
+        let is_transactional = request.transaction.is_some();
         if from_outside && !names_itself {
-            return Err(ErrorCode::UnknownMemberId);
+            return if is_transactional { Ok(()) } else { Err(ErrorCode::UnknownMemberId) };
         }
         self.check_member(&request.member_id, request.group_instance_id.as_ref())?;
         if request.generation != self.generation {
@@ -107,8 +120,8 @@ impl Group {
         }
         match self.phase {
             // Its partitions may already be another member's: it has to sync first.
-            Phase::Syncing { .. } => Err(ErrorCode::RebalanceInProgress),
-            Phase::Empty | Phase::Joining { .. } | Phase::Stable { .. } => Ok(()),
+            Phase::Syncing { .. } if !is_transactional => Err(ErrorCode::RebalanceInProgress),
+            Phase::Empty | Phase::Joining { .. } | Phase::Syncing { .. } | Phase::Stable { .. } => Ok(()),
         }
     }
 
@@ -137,11 +150,16 @@ impl Group {
 
     /// OffsetFetch from a group that exists (O2).
     pub fn on_fetch(&self, request: FetchRequest) -> FetchReply {
-        let Some(topics) = request.topics else { return self.fetch_all(request.group_id) };
+        let is_unstable =
+            |topic: &TopicName, partition| request.require_stable && self.undecided.has(topic, partition);
+        let Some(topics) = request.topics else { return self.fetch_all(request.group_id, is_unstable) };
         let mut reply = Vec::with_capacity(topics.len());
         for topic in topics {
             let of_this_topic = |offset: &&CommittedOffset| is_same_topic(offset.topic_id, topic.topic_id);
             let one = |&partition: &PartitionIndex| {
+                if is_unstable(&topic.name, partition) {
+                    return unstable(partition);
+                }
                 fetched(partition, self.offsets().get(&topic.name, partition).filter(of_this_topic))
             };
             let partitions = topic.partitions.iter().map(one).collect();
@@ -150,13 +168,20 @@ impl Group {
         FetchReply { group_id: request.group_id, topics: reply }
     }
 
-    fn fetch_all(&self, group_id: crate::GroupId) -> FetchReply {
+    fn fetch_all(
+        &self,
+        group_id: crate::GroupId,
+        is_unstable: impl Fn(&TopicName, PartitionIndex) -> bool,
+    ) -> FetchReply {
         let topics = self.offsets().topics().map(|(name, partitions)| FetchedTopic {
             name: name.clone(),
             topic_id: partitions.values().find_map(|offset| offset.topic_id),
             partitions: partitions
                 .iter()
-                .map(|(&partition, offset)| fetched(partition, Some(offset)))
+                .map(|(&partition, offset)| match is_unstable(name, partition) {
+                    true => unstable(partition),
+                    false => fetched(partition, Some(offset)),
+                })
                 .collect(),
         });
         FetchReply { group_id, topics: topics.collect() }

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use model::{LeaderEpoch, Offset, PartitionIndex, Ticket, TopicId, TopicName, Uuid};
+use model::{
+    CoordinatorEpoch, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Ticket, TopicId,
+    TopicName, TransactionResult, TransactionVersion, Uuid,
+};
 
 use super::print::NAME_MIDDLE;
 use crate::{
-    CommitPartition, CommitRequest, CommitTopic, DeleteOffsetsRequest, DescribeRequest, Event, FetchRequest,
-    FetchTopic, GroupId, HeartbeatRequest, InstanceId, JoinRequest, LeaveRequest, LeavingMember, ListRequest,
-    MemberId, Protocol, SyncRequest,
+    CommitPartition, CommitRequest, CommitTopic, CommittingTransaction, DeleteOffsetsRequest,
+    DescribeRequest, EndTransaction, Event, FetchRequest, FetchTopic, GroupId, HeartbeatRequest, InstanceId,
+    JoinRequest, LeaveRequest, LeavingMember, ListRequest, MemberId, Protocol, SyncRequest,
 };
 
 /// The words of a command: plain ones, and `key=value` ones.
@@ -46,6 +49,12 @@ impl<'a> Words<'a> {
     fn number<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
         let text = self.get(key)?;
         Some(text.parse().unwrap_or_else(|_| panic!("{key}={text} is not a number")))
+    }
+
+    /// `ID:EPOCH` behind a key.
+    fn producer(&self, key: &str) -> Option<(ProducerId, ProducerEpoch)> {
+        let (id, epoch) = self.get(key)?.split_once(':')?;
+        Some((ProducerId(id.parse().expect("an id")), ProducerEpoch(epoch.parse().expect("an epoch"))))
     }
 
     fn version(&self) -> i16 {
@@ -127,6 +136,17 @@ pub(crate) fn request(words: &Words<'_>, ticket: Ticket) -> Option<Event> {
             Event::Leave(ticket, LeaveRequest { group_id: words.group(), members })
         }
         "commit" => Event::CommitOffsets(ticket, commit(words)),
+        "end" => {
+            let (producer, epoch) = words.producer("txn").expect("txn=");
+            let result = match words.plain().next() {
+                Some("commit") => TransactionResult::Commit,
+                _ => TransactionResult::Abort,
+            };
+            let version = TransactionVersion::Tv2;
+            let end =
+                EndTransaction { producer, epoch, coordinator_epoch: CoordinatorEpoch(1), result, version };
+            Event::EndTransaction(ticket, end)
+        }
         "fetch" => Event::FetchOffsets(ticket, fetch(words)),
         "delete-offsets" => {
             let topics = partitions(words).map(|(name, partition, _)| (topic(name), vec![partition]));
@@ -225,7 +245,12 @@ fn commit(words: &Words<'_>) -> CommitRequest {
         member_id: words.member(),
         group_instance_id: words.instance(),
         retention_time_ms: words.number("retention"),
-        knows_group_id_not_found: 9 <= words.version(),
+        knows_group_id_not_found: 9 <= words.version() && words.get("txn").is_none(),
+        transaction: words.producer("txn").map(|(producer, epoch)| CommittingTransaction {
+            producer,
+            epoch,
+            asked_at: None,
+        }),
         topics: topics.collect(),
     }
 }
@@ -237,5 +262,6 @@ fn fetch(words: &Words<'_>) -> FetchRequest {
         partitions: vec![partition],
     });
     let all = words.plain().any(|word| word == "all");
-    FetchRequest { group_id: words.group(), topics: (!all).then(|| topics.collect()) }
+    let require_stable = words.plain().any(|word| word == "stable");
+    FetchRequest { group_id: words.group(), topics: (!all).then(|| topics.collect()), require_stable }
 }

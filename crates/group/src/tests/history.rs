@@ -198,6 +198,7 @@ impl World {
             group_instance_id: instance,
             retention_time_ms: what.is_multiple_of(5).then_some(i64::from(what) * 1000),
             knows_group_id_not_found: true,
+            transaction: None,
             topics: vec![topic],
         };
         self.step(Event::CommitOffsets(ticket, request));
@@ -216,7 +217,10 @@ impl World {
         let ticket = self.ticket(client);
         let group_id = self.clients[client].group.clone();
         if what.is_multiple_of(2) {
-            self.step(Event::FetchOffsets(ticket, FetchRequest { group_id, topics: None }));
+            self.step(Event::FetchOffsets(
+                ticket,
+                FetchRequest { group_id, topics: None, require_stable: false },
+            ));
         } else {
             let request = DescribeRequest { group_ids: vec![group_id], knows_group_id_not_found: true };
             self.step(Event::Describe(ticket, request));
@@ -247,6 +251,9 @@ impl World {
                 Action::Append(records) => {
                     self.buried.extend(records.iter().filter_map(buried_group));
                     self.log.extend(records);
+                }
+                Action::AppendTransactional(..) | Action::AppendMarker(_) => {
+                    unreachable!("the clients of these histories have no transactions")
                 }
                 Action::Reply { ticket, reply, after: Barrier::Now } => {
                     self.check_commit(ticket, &reply);
@@ -294,7 +301,7 @@ impl World {
     fn replayed(&self) -> Coordinator {
         let mut coordinator = Coordinator::new(self.config.clone());
         for GroupRecord { key, value } in &self.log {
-            coordinator.replay(key, value.as_deref()).unwrap();
+            coordinator.replay(key, value.as_deref(), None).unwrap();
         }
         coordinator
     }
@@ -311,6 +318,7 @@ impl World {
             Reply::Heartbeat(_)
             | Reply::Leave(_)
             | Reply::CommitOffsets(_)
+            | Reply::EndTransaction
             | Reply::FetchOffsets(_)
             | Reply::DeleteOffsets(_)
             | Reply::Describe(_)

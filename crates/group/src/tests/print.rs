@@ -26,6 +26,19 @@ pub(crate) fn actions(actions: &[Action]) -> String {
                     writeln!(lines, "  {text}").expect("strings take all");
                 }
             }
+            Action::AppendTransactional(transaction, records) => {
+                let (producer, epoch) = (transaction.producer.0, transaction.epoch.0);
+                writeln!(lines, "append in transaction of {producer}/{epoch}").expect("strings take all");
+                for encoded in records {
+                    let decoded = Record::decode(&encoded.key, encoded.value.as_deref());
+                    let text = record(&decoded.expect("own records decode").expect("own records are ours"));
+                    writeln!(lines, "  {text}").expect("strings take all");
+                }
+            }
+            Action::AppendMarker(end) => {
+                writeln!(lines, "append marker {}/{} {:?}", end.producer.0, end.epoch.0, end.result)
+                    .expect("strings take all");
+            }
             Action::Reply { ticket: Ticket(ticket), reply: answer, after } => {
                 let wait = match after {
                     Barrier::Now => "",
@@ -132,6 +145,7 @@ fn reply(reply: &Reply) -> String {
         Reply::CommitOffsets(topics) => {
             format!("commit{}", topics.iter().map(committed_topic).collect::<String>())
         }
+        Reply::EndTransaction => "transaction ended".to_owned(),
         Reply::FetchOffsets(reply) => fetch(reply),
         Reply::DeleteOffsets(reply) => {
             let topics = reply.topics.iter();
@@ -211,6 +225,11 @@ fn fetch(reply: &FetchReply) -> String {
     let mut text = format!("fetch {:?}", reply.group_id);
     for topic in &reply.topics {
         for found in &topic.partitions {
+            if found.error != ErrorCode::None {
+                write!(text, " {}/{} {}", topic.name, found.partition, found.error)
+                    .expect("strings take all");
+                continue;
+            }
             write!(text, " {}/{}={}", topic.name, found.partition, found.offset).expect("strings take all");
             if found.leader_epoch != LeaderEpoch::NONE {
                 write!(text, " epoch={}", found.leader_epoch).expect("strings take all");

@@ -122,14 +122,14 @@ fn older_and_newer_values_are_read() {
 fn other_records_are_passed_over_and_broken_ones_change_nothing() {
     let mut coordinator = Coordinator::new(GroupConfig::default());
     // The key of a KIP-848 group.
-    coordinator.replay(&bytes("0003000167"), Some(&bytes("00000000000000"))).unwrap();
+    coordinator.replay(&bytes("0003000167"), Some(&bytes("00000000000000")), None).unwrap();
     let whole =
         bytes("0004000000000000000700000003026d000001a1fdacd47d0100101e74a3d4a261427b80acdeaebd4f4765");
     for cut in 0..whole.len() {
-        coordinator.replay(&bytes("000100016700017400000000"), Some(&whole[..cut])).unwrap_err();
+        coordinator.replay(&bytes("000100016700017400000000"), Some(&whole[..cut]), None).unwrap_err();
     }
     assert_eq!(
-        coordinator.replay(&bytes("00010001670002 612f 00000000".replace(' ', "").as_str()), None),
+        coordinator.replay(&bytes("00010001670002 612f 00000000".replace(' ', "").as_str()), None, None),
         Err(RecordError::BadTopicName("a/".to_owned()))
     );
     assert_eq!(coordinator.persistent(), BTreeMap::new());

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use model::{NowMs, Ticket, TopicName};
+use model::{NowMs, ProducerId, Ticket, TopicName, TransactionResult};
 
 use super::command::{self, Words};
 use super::print;
@@ -63,6 +63,9 @@ scripts! {
     offsets_expire
     a_group_without_anything_goes
     what_does_not_fit_the_log_is_refused
+    a_transaction_commits_its_offsets_when_it_ends
+    a_transaction_names_its_member_or_none
+    undecided_offsets_outlive_a_restart_and_no_expiry
 }
 
 /// When scripts begin, so that no time is mistaken for the other clock's.
@@ -113,10 +116,16 @@ fn run(script: &str) -> String {
     happened.join("\n\n") + "\n"
 }
 
+/// What the log of a script holds.
+enum Logged {
+    Record(GroupRecord, Option<ProducerId>),
+    Marker(ProducerId, TransactionResult),
+}
+
 struct World {
     config: GroupConfig,
     coordinator: Coordinator,
-    log: Vec<GroupRecord>,
+    log: Vec<Logged>,
     now: NowMs,
     tickets: u64,
 }
@@ -175,8 +184,13 @@ impl World {
     /// A new coordinator of the same log.
     fn load(&mut self) -> String {
         self.coordinator = Coordinator::new(self.config.clone());
-        for GroupRecord { key, value } in &self.log {
-            self.coordinator.replay(key, value.as_deref()).unwrap();
+        for logged in &self.log {
+            match logged {
+                Logged::Record(GroupRecord { key, value }, transaction) => {
+                    self.coordinator.replay(key, value.as_deref(), *transaction).unwrap();
+                }
+                Logged::Marker(producer, result) => self.coordinator.replay_marker(*producer, *result),
+            }
         }
         print::actions(&self.step(Event::Loaded))
     }
@@ -184,8 +198,17 @@ impl World {
     fn step(&mut self, event: Event) -> Vec<Action> {
         let actions = self.coordinator.step(self.now, event);
         for action in &actions {
-            if let Action::Append(records) = action {
-                self.log.extend(records.iter().cloned());
+            match action {
+                Action::Append(records) => {
+                    self.log.extend(records.iter().map(|record| Logged::Record(record.clone(), None)));
+                }
+                Action::AppendTransactional(transaction, records) => {
+                    let logged =
+                        |record: &GroupRecord| Logged::Record(record.clone(), Some(transaction.producer));
+                    self.log.extend(records.iter().map(logged));
+                }
+                Action::AppendMarker(end) => self.log.push(Logged::Marker(end.producer, end.result)),
+                Action::Reply { .. } => {}
             }
         }
         self.coordinator.assert_invariants();
