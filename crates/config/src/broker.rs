@@ -71,6 +71,20 @@ pub struct BrokerConfig {
     pub offsets_topic_replication_factor: Option<i16>,
     /// `offsets.topic.segment.bytes`.
     pub offsets_topic_segment_bytes: u64,
+    /// `transaction.state.log.num.partitions`.
+    pub transactions_topic_partitions: i32,
+    /// `transaction.state.log.replication.factor`; `None` takes as many as there are brokers, up to three.
+    pub transactions_topic_replication_factor: Option<i16>,
+    /// `transaction.state.log.segment.bytes`.
+    pub transactions_topic_segment_bytes: u64,
+    /// `transaction.max.timeout.ms`.
+    pub transaction_timeout_ms_max: i32,
+    /// `transaction.abort.timed.out.transaction.cleanup.interval.ms`.
+    pub transaction_abort_interval_ms: u64,
+    /// `transaction.remove.expired.transaction.cleanup.interval.ms`.
+    pub transaction_remove_interval_ms: u64,
+    /// `transactional.id.expiration.ms`.
+    pub transactional_id_expiration_ms: u64,
     /// `log.retention.check.interval.ms`.
     pub log_retention_check_interval_ms: u64,
     /// `ottla.disk.reserve.bytes`; `None` goes by the size of the disk.
@@ -111,6 +125,16 @@ impl BrokerConfig {
             offsets_topic_partitions: values.int("offsets.topic.num.partitions"),
             offsets_topic_replication_factor: values.replication_factor("offsets.topic.replication.factor"),
             offsets_topic_segment_bytes: values.unsigned("offsets.topic.segment.bytes"),
+            transactions_topic_partitions: values.int("transaction.state.log.num.partitions"),
+            transactions_topic_replication_factor: values
+                .replication_factor("transaction.state.log.replication.factor"),
+            transactions_topic_segment_bytes: values.unsigned("transaction.state.log.segment.bytes"),
+            transaction_timeout_ms_max: values.int("transaction.max.timeout.ms"),
+            transaction_abort_interval_ms: values
+                .unsigned("transaction.abort.timed.out.transaction.cleanup.interval.ms"),
+            transaction_remove_interval_ms: values
+                .unsigned("transaction.remove.expired.transaction.cleanup.interval.ms"),
+            transactional_id_expiration_ms: values.unsigned("transactional.id.expiration.ms"),
             log_retention_check_interval_ms: values.unsigned("log.retention.check.interval.ms"),
             disk_reserve_bytes: u64::try_from(values.signed("ottla.disk.reserve.bytes")).ok(),
             disk_full_policy: match values.text("ottla.disk.full.policy") {

@@ -413,28 +413,14 @@ pub(crate) const KEYS: &[Key] = table! {
         "The send buffer of sockets; the system chooses here.";
     "telemetry.max.bytes", Int, "1048576", AtLeast(1), ReadOnly, NotYet,
         "The largest report of metrics a client may push.";
-    "transaction.abort.timed.out.transaction.cleanup.interval.ms", Int, "10000", AtLeast(1), ReadOnly, NotYet,
-        "How often transactions past their timeout are looked for.";
-    "transaction.max.timeout.ms", Int, "900000", AtLeast(1), ReadOnly, NotYet,
-        "The longest timeout a transaction may ask for.";
     "transaction.partition.verification.enable", Boolean, "true", Any, ClusterWide, NotYet,
         "Whether a partition asks the coordinator before a transaction's first record.";
-    "transaction.remove.expired.transaction.cleanup.interval.ms", Int, "3600000", AtLeast(1), ReadOnly, NotYet,
-        "How often transactional ids past their expiration are looked for.";
     "transaction.state.log.load.buffer.size", Int, "5242880", AtLeast(1), ReadOnly, NotYet,
         "Bytes a transaction coordinator reads at a time when it loads.";
     "transaction.state.log.min.isr", Int, "2", AtLeast(1), ReadOnly, NotYet,
         "min.insync.replicas of __transaction_state.";
-    "transaction.state.log.num.partitions", Int, "50", AtLeast(1), ReadOnly, NotYet,
-        "Partitions of __transaction_state.";
-    "transaction.state.log.replication.factor", Short, "3", AtLeast(1), ReadOnly, NotYet,
-        "Copies of each partition of __transaction_state.";
-    "transaction.state.log.segment.bytes", Int, "104857600", AtLeast(1), ReadOnly, NotYet,
-        "segment.bytes of __transaction_state.";
     "transaction.two.phase.commit.enable", Boolean, "false", Any, ReadOnly, NotYet,
         "Whether transactions may wait for a coordinator outside.";
-    "transactional.id.expiration.ms", Int, "604800000", AtLeast(1), ReadOnly, NotYet,
-        "How long an idle transactional id is remembered.";
     "unstable.api.versions.enable", Boolean, "false", Any, ReadOnly, NotNeeded,
         "Whether versions under development are served.";
     "unstable.feature.versions.enable", Boolean, "false", Any, ReadOnly, NotNeeded,

@@ -24,7 +24,7 @@ pub use partitions::{MorePartitions, create_partitions};
 pub use replicas::{Election, elect_leader, reassign};
 pub use topics::{
     CreatedTopic, DeletedTopic, NewTopic, TopicDefaults, TopicTarget, create_topics, delete_topics,
-    offsets_topic,
+    offsets_topic, transactions_topic,
 };
 
 use meta::{Image, MetadataRecord};

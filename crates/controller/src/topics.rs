@@ -109,6 +109,23 @@ pub fn offsets_topic(config: &BrokerConfig) -> NewTopic {
     }
 }
 
+/// The topic that holds what is known of transactions, as Kafka configures it.
+pub fn transactions_topic(config: &BrokerConfig) -> NewTopic {
+    let configs = [
+        ("cleanup.policy", "compact".to_owned()),
+        ("compression.type", "uncompressed".to_owned()),
+        ("segment.bytes", config.transactions_topic_segment_bytes.to_string()),
+        ("unclean.leader.election.enable", "false".to_owned()),
+    ];
+    NewTopic {
+        name: TopicName::transaction_state().as_str().to_owned(),
+        partitions: config.transactions_topic_partitions,
+        replication_factor: config.transactions_topic_replication_factor.unwrap_or(-1),
+        assignments: Vec::new(),
+        configs: configs.into_iter().map(|(key, value)| (key.to_owned(), Some(value))).collect(),
+    }
+}
+
 fn create_topic(
     image: &Image,
     defaults: TopicDefaults,

@@ -70,6 +70,9 @@ pub const GROUPS_PER_COORDINATOR_MAX: usize = 100_000;
 /// refused until unused ones have expired, instead of filling the memory.
 pub const TRANSACTIONAL_IDS_PER_COORDINATOR_MAX: usize = 100_000;
 
+/// Bytes a client's regular expression may become when it is compiled.
+pub const PATTERN_BYTES_MAX: usize = 1024 * 1024;
+
 /// Longest transactional id, bytes: what a record's key can carry.
 pub const TRANSACTIONAL_ID_BYTES_MAX: usize = 32_767;
 

@@ -94,6 +94,11 @@ impl TopicName {
         TopicName(Arc::from("__consumer_offsets"))
     }
 
+    /// The topic that holds what is known of transactions.
+    pub fn transaction_state() -> TopicName {
+        TopicName(Arc::from("__transaction_state"))
+    }
+
     /// Whether this is one of the topics the brokers keep their own state in.
     pub fn is_internal(&self) -> bool {
         matches!(self.as_str(), "__consumer_offsets" | "__transaction_state" | "__share_group_state")
