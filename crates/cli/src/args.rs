@@ -5,6 +5,7 @@
 mod bench;
 mod group;
 mod topic;
+mod txn;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ pub use bench::BenchArgs;
 pub(crate) use bench::{BenchCommand, BenchConsumeArgs, BenchLatencyArgs, BenchProduceArgs};
 pub(crate) use group::{GroupArgs, GroupCommand};
 pub(crate) use topic::{TopicArgs, TopicCommand};
+pub(crate) use txn::{TxnArgs, TxnCommand};
 
 /// An event-streaming platform that speaks Kafka.
 #[derive(Debug, Parser)]
@@ -85,6 +87,8 @@ pub enum ClientCommand {
     Consume(ConsumeArgs),
     /// List, describe, reset and delete consumer groups
     Group(GroupArgs),
+    /// List, describe and abort transactions
+    Txn(TxnArgs),
     /// Describe the cluster
     Cluster(ClusterArgs),
     /// Look up configuration keys; needs no broker

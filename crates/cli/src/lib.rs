@@ -30,6 +30,7 @@ mod suggest;
 mod table;
 mod time;
 mod topic;
+mod txn;
 
 use std::process::ExitCode;
 
@@ -64,6 +65,7 @@ pub async fn run_client(rt: Rt, command: ClientCommand) -> ExitCode {
         ClientCommand::Produce(args) => produce::run(&rt, args).await,
         ClientCommand::Consume(args) => consume::run(&rt, args).await,
         ClientCommand::Group(args) => group::run(&rt, args).await,
+        ClientCommand::Txn(args) => txn::run(&rt, args).await,
         ClientCommand::Cluster(args) => cluster::run(&rt, args).await,
         ClientCommand::Config(args) => config_keys::run(&rt, args).await,
         ClientCommand::Log(args) => dump::run(&rt, args).await,

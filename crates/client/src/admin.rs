@@ -5,6 +5,7 @@
 
 mod cluster;
 mod records;
+mod transactions;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,7 @@ use crate::offsets::{OffsetQuery, Offsets};
 use crate::pool::Lane;
 
 pub use cluster::{DescribedCluster, Feature, LogDir, Offered};
+pub use transactions::{ActiveProducer, DescribedTransaction, ListedTransaction, TransactionFilter};
 
 /// Topics by name or id in one form: Kafka 2.8 on.
 const DELETE_TOPICS_VERSIONS: VersionRange = VersionRange { first: 6, last: i16::MAX };

@@ -21,8 +21,8 @@ pub mod producer;
 mod question;
 
 pub use admin::{
-    Admin, Config, ConfigSource, DescribedCluster, DescribedGroup, Feature, GroupMember, ListedGroup, LogDir,
-    NewTopic, Offered,
+    ActiveProducer, Admin, Config, ConfigSource, DescribedCluster, DescribedGroup, DescribedTransaction,
+    Feature, GroupMember, ListedGroup, ListedTransaction, LogDir, NewTopic, Offered, TransactionFilter,
 };
 pub use client::{Client, ClientConfig, parse_address};
 pub use consumer::{Consumer, ConsumerConfig, Event, GroupConfig, Isolation, Record, Reset};

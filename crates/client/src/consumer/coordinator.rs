@@ -1,4 +1,4 @@
-//! The broker that keeps a group: found, asked, found again when it moves.
+//! The broker that keeps a group or a transactional id: found, asked, found again when it moves.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,8 +27,28 @@ const OFFSET_FETCH_VERSIONS: VersionRange = VersionRange { first: 8, last: 9 };
 /// From version 10 on topics go by their ids.
 const OFFSET_COMMIT_VERSIONS: VersionRange = VersionRange { first: 2, last: 9 };
 
-/// The key type of groups in FindCoordinator.
-const GROUP_KEY: i8 = 0;
+/// What FindCoordinator is asked about.
+#[derive(Clone, Copy)]
+enum Kind {
+    Group,
+    Transaction,
+}
+
+impl Kind {
+    fn key_type(self) -> i8 {
+        match self {
+            Kind::Group => 0,
+            Kind::Transaction => 1,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Group => "group",
+            Kind::Transaction => "transactional id",
+        }
+    }
+}
 
 /// A member's place in a generation of its group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,17 +58,28 @@ pub(crate) struct Standing {
     pub(crate) generation: i32,
 }
 
-/// Where a group is kept; clones share what they learn.
+/// Where a group, or a transactional id, is kept; clones share what they learn.
 #[derive(Clone)]
 pub(crate) struct Coordinator {
     client: Client,
+    kind: Kind,
+    /// The group's name, or the transactional id.
     group: Arc<str>,
     node: Arc<Mutex<Option<BrokerId>>>,
 }
 
 impl Coordinator {
     pub(crate) fn new(client: &Client, group: &str) -> Coordinator {
-        Coordinator { client: client.clone(), group: Arc::from(group), node: Arc::default() }
+        Coordinator {
+            client: client.clone(),
+            kind: Kind::Group,
+            group: Arc::from(group),
+            node: Arc::default(),
+        }
+    }
+
+    pub(crate) fn of_transaction(client: &Client, id: &str) -> Coordinator {
+        Coordinator { kind: Kind::Transaction, ..Coordinator::new(client, id) }
     }
 
     pub(crate) fn group(&self) -> &str {
@@ -102,7 +133,7 @@ impl Coordinator {
             return Ok(node);
         }
         let request = FindCoordinatorRequest {
-            key_type: GROUP_KEY,
+            key_type: self.kind.key_type(),
             coordinator_keys: vec![self.group.to_string().into()],
             ..FindCoordinatorRequest::default()
         };
@@ -119,7 +150,7 @@ impl Coordinator {
             ApiKey::FindCoordinator,
             found.error_code,
             message,
-            format_args!("group '{}'", self.group),
+            format_args!("{} '{}'", self.kind.name(), self.group),
         )?;
         let node = BrokerId(found.node_id);
         if !self.client.snapshot().nodes.contains_key(&node) {
