@@ -1,4 +1,4 @@
-//! Changes this broker asks for itself: topics made on first use, the offsets topic, producer ids.
+//! Changes this broker asks for itself: topics made on first use, internal ones among them, producer ids.
 
 use controller::{ControllerError, NewTopic, TopicDefaults};
 use meta::Image;
@@ -23,13 +23,16 @@ pub fn draw_topic_id(rt: &Rt) -> TopicId {
 }
 
 impl Node {
-    /// Makes a topic that somebody asked for, with the defaults; nothing to do where it exists meanwhile.
+    /// Makes a topic that somebody asked for, with the defaults, or an internal one as it has to be; nothing to do where it exists meanwhile.
     pub async fn create_topic_automatically(
         &self,
         name: &TopicName,
     ) -> Result<(), UpdateError<ControllerError>> {
         if *name == TopicName::consumer_offsets() {
-            return self.create_offsets_topic().await;
+            return self.create_if_missing(controller::offsets_topic(self.config())).await;
+        }
+        if *name == TopicName::transaction_state() {
+            return self.create_if_missing(controller::transactions_topic(self.config())).await;
         }
         self.create_if_missing(NewTopic {
             name: name.to_string(),
@@ -39,11 +42,6 @@ impl Node {
             configs: Vec::new(),
         })
         .await
-    }
-
-    /// Makes `__consumer_offsets`; nothing to do where it exists meanwhile.
-    pub async fn create_offsets_topic(&self) -> Result<(), UpdateError<ControllerError>> {
-        self.create_if_missing(controller::offsets_topic(self.config())).await
     }
 
     async fn create_if_missing(&self, topic: NewTopic) -> Result<(), UpdateError<ControllerError>> {

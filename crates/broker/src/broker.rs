@@ -21,12 +21,14 @@ use net::{Admission, Bound, ConnectionLimits, Limits, Server};
 use quorum::{Opened, Quorum, QuorumOptions, UpdateError};
 use rt::Rt;
 use rt::channel::watch;
+use txn::TxnConfig;
 
 use crate::admin::draw_uuid;
 use crate::checkpointer::{self, Checkpointer};
 use crate::coordinator::Coordinators;
 use crate::disk::{self, DiskSpace};
 use crate::fetch_sessions::FetchSessions;
+use crate::markers;
 use crate::node::Node;
 use crate::partition::{Opener, PartitionTable};
 use crate::producer_ids::ProducerIds;
@@ -136,6 +138,8 @@ impl Broker {
         let (applied_sender, applied) = watch::channel(meta::Index(0));
         let broker_epoch = register(rt, &quorum, &config, &storage, &addresses).await?;
         let opener = Arc::new(Opener::new(rt, config.node_id, Arc::clone(&storage), &commit, disk.room()));
+        let (coordinators, _) = Coordinators::new(rt.clone(), group_config(&config));
+        let (transactions, ordered_markers) = Coordinators::new(rt.clone(), txn_config(&config));
         let node = Arc::new(Node {
             rt: rt.clone(),
             cluster_id: storage.meta().cluster_id,
@@ -144,7 +148,8 @@ impl Broker {
             data_dir: std::path::absolute(&data_dir).unwrap_or(data_dir),
             applied,
             partitions: PartitionTable::default(),
-            coordinators: Coordinators::new(rt.clone(), group_config(&config)),
+            coordinators,
+            transactions,
             fetch_sessions: FetchSessions::new(config.fetch_sessions_max),
             producer_ids: ProducerIds::default(),
             checkpointer: Checkpointer::new(rt, Arc::clone(&storage)),
@@ -162,6 +167,7 @@ impl Broker {
         node.disk.measure(&node.current_config()).await;
         rt.spawn("disk space", disk::run(Arc::clone(&node)));
         rt.spawn("reconciler", reconciler.run(committed));
+        rt.spawn("markers", markers::run(Arc::clone(&node), ordered_markers));
         rt.spawn("retention", retention::run(rt.clone(), Arc::clone(&node)));
         rt.spawn("checkpoints", checkpointer::run(Arc::clone(&node)));
         node.limit_connections(&image);
@@ -311,6 +317,16 @@ fn group_config(config: &BrokerConfig) -> GroupConfig {
         offsets_retention_ms: config.offsets_retention_ms,
         offsets_retention_check_interval_ms: config.offsets_retention_check_interval_ms,
         ..GroupConfig::default()
+    }
+}
+
+fn txn_config(config: &BrokerConfig) -> TxnConfig {
+    TxnConfig {
+        timeout_ms_max: config.transaction_timeout_ms_max,
+        expiration_ms: config.transactional_id_expiration_ms,
+        abort_interval_ms: config.transaction_abort_interval_ms,
+        remove_interval_ms: config.transaction_remove_interval_ms,
+        ..TxnConfig::default()
     }
 }
 

@@ -222,7 +222,14 @@ fn verification_code(error: &VerificationError, version: i16) -> ErrorCode {
             ErrorCode::ConcurrentTransactions
         }
         VerificationError::Concurrent | VerificationError::Unavailable(_) => ErrorCode::NotEnoughReplicas,
-        VerificationError::NotServed => ErrorCode::InvalidTxnState,
+    }
+}
+
+/// What a fenced producer hears: old versions of the APIs of transactions have no PRODUCER_FENCED.
+pub fn fenced_code(error: ErrorCode, knows_fenced: bool) -> ErrorCode {
+    match error {
+        ErrorCode::ProducerFenced if !knows_fenced => ErrorCode::InvalidProducerEpoch,
+        other => other,
     }
 }
 

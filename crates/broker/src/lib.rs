@@ -4,8 +4,8 @@
 //! - B2 What is advertised is what is registered (`registry`).
 //!
 //! In reading order: `broker` starts and stops everything, `service` takes in frames, `registry` routes them to
-//! `handlers/`, which look at the `node`; `partition` writes and reads logs, `coordinator` runs groups, and
-//! in `transactions` partitions and the coordinator of transactions meet.
+//! `handlers/`, which look at the `node`; `partition` writes and reads logs, `coordinator` runs groups and transactions;
+//! in `transactions` partitions and the coordinator of transactions meet, and `markers` says to partitions how they ended.
 //!
 //! Knows nothing of command lines and configuration files.
 
@@ -21,6 +21,7 @@ mod disk;
 mod endpoint;
 mod error;
 mod fetch_sessions;
+mod markers;
 mod node;
 mod operations;
 mod partition;

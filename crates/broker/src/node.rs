@@ -20,7 +20,7 @@ use rt::Rt;
 use rt::channel::watch;
 
 use crate::checkpointer::Checkpointer;
-use crate::coordinator::{CoordinatorError, Coordinators};
+use crate::coordinator::{CoordinatorError, Coordinators, Groups, Transactions};
 use crate::disk::DiskSpace;
 use crate::error::PartitionError;
 use crate::fetch_sessions::FetchSessions;
@@ -41,7 +41,10 @@ pub struct Node {
     /// The index up to which this broker has opened and closed its partitions.
     pub(crate) applied: watch::Receiver<Index>,
     pub(crate) partitions: PartitionTable,
-    pub(crate) coordinators: Coordinators,
+    /// Of groups.
+    pub(crate) coordinators: Coordinators<Groups>,
+    /// Of transactions.
+    pub(crate) transactions: Coordinators<Transactions>,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) checkpointer: Checkpointer,
@@ -84,7 +87,7 @@ impl Node {
     }
 
     /// The group coordinators of this broker.
-    pub fn coordinators(&self) -> &Coordinators {
+    pub fn coordinators(&self) -> &Coordinators<Groups> {
         &self.coordinators
     }
 
@@ -194,23 +197,32 @@ impl Node {
         Ok(updated.value)
     }
 
-    /// The coordinator partition of a group, once the offsets topic exists.
+    /// The partition of an internal topic that keeps `id`, once the topic exists.
     pub async fn coordinator_partition(
         &self,
-        group_id: &str,
+        topic: &TopicName,
+        id: &str,
     ) -> Result<PartitionIndex, UpdateError<ControllerError>> {
-        let offsets = TopicName::consumer_offsets();
-        if self.image().topic_named(offsets.as_str()).is_none() {
-            self.create_offsets_topic().await?;
+        if self.image().topic_named(topic.as_str()).is_none() {
+            self.create_topic_automatically(topic).await?;
         }
-        Ok(self.group_partition(group_id).unwrap_or(PartitionIndex(0)))
+        Ok(self.partition_keeping(topic, id).unwrap_or(PartitionIndex(0)))
     }
 
-    /// The coordinator partition of a group, if the offsets topic exists.
-    fn group_partition(&self, group_id: &str) -> Option<PartitionIndex> {
+    /// The partition of `__consumer_offsets` that keeps a group, if the topic exists.
+    pub fn group_partition(&self, group_id: &str) -> Option<PartitionIndex> {
+        self.partition_keeping(&TopicName::consumer_offsets(), group_id)
+    }
+
+    /// The partition of `__transaction_state` that keeps a transactional id, if the topic exists.
+    pub fn transaction_partition(&self, transactional_id: &str) -> Option<PartitionIndex> {
+        self.partition_keeping(&TopicName::transaction_state(), transactional_id)
+    }
+
+    fn partition_keeping(&self, topic: &TopicName, id: &str) -> Option<PartitionIndex> {
         let image = self.image();
-        let topic = image.topic_named(TopicName::consumer_offsets().as_str())?;
-        Some(PartitionIndex(model::coordinator_partition(group_id, topic.partition_count())))
+        let topic = image.topic_named(topic.as_str())?;
+        Some(PartitionIndex(model::coordinator_partition(id, topic.partition_count())))
     }
 
     /// Puts a request to a group's coordinator.

@@ -154,13 +154,16 @@ impl Reconciler {
             let Some(partition) = self.node.partitions.remove(id) else { continue };
             if topic.name == TopicName::consumer_offsets() {
                 self.node.coordinators.stop(index);
+            } else if topic.name == TopicName::transaction_state() {
+                self.node.transactions.stop(index);
             }
             delay = delay.max(Duration::from_millis(partition.config().file_delete_delay_ms));
             self.opener.delete(&partition).await;
         }
         drop(no_checkpoint);
         self.opener.remove_put_away_after(delay);
-        self.node.coordinators.topic_deleted(&topic.name, topic.id).await;
+        let deleted = || group::Event::TopicDeleted(topic.name.clone(), topic.id);
+        self.node.coordinators.tell_all(deleted).await;
     }
 
     /// One topic's settings changed, or a broker's, which are every topic's defaults.
@@ -192,6 +195,8 @@ async fn open(node: &Arc<Node>, opener: &Opener, unopened: &Unopened, hand: Vec<
                 node.partitions.insert(Arc::clone(&partition));
                 if topic == TopicName::consumer_offsets() {
                     node.coordinators.start(partition);
+                } else if topic == TopicName::transaction_state() {
+                    node.transactions.start(partition);
                 }
             }
             Err(error) => {

@@ -7,19 +7,21 @@
 
 use std::fmt;
 
+use group::EndTransaction;
 use log::Marker;
 use model::{
-    ErrorCode, PartitionIndex, ProducerEpoch, ProducerId, TimestampMs, TopicName, TransactionVersion,
+    ErrorCode, PartitionIndex, ProducerEpoch, ProducerId, Ticket, TimestampMs, TopicName, TransactionVersion,
 };
 use rt::channel::oneshot;
+use txn::{AddPartitionsRequest, Event, Reply, TopicErrors};
 
-use crate::error::PartitionError;
+use crate::coordinator::CoordinatorError;
+use crate::error::{PartitionError, append_code};
 use crate::node::Node;
 use crate::partition::AppendReply;
 
 /// A question to the coordinator: are these partitions part of this producer's ongoing transaction?
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "nobody coordinates transactions yet")]
 pub struct Verification {
     /// Whose coordinator is asked.
     pub transactional_id: String,
@@ -36,7 +38,6 @@ pub struct Verification {
 
 /// Why a partition is not known to be part of an ongoing transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "nobody coordinates transactions yet")]
 pub enum VerificationError {
     /// It is not: there is no such transaction, or the partition was not added to it.
     NotOngoing,
@@ -48,8 +49,6 @@ pub enum VerificationError {
     Concurrent,
     /// There is no coordinator to ask now: to be asked again.
     Unavailable(ErrorCode),
-    /// Transactions are not served yet.
-    NotServed,
 }
 
 impl fmt::Display for VerificationError {
@@ -66,7 +65,19 @@ impl fmt::Display for VerificationError {
             VerificationError::Unavailable(code) => {
                 write!(f, "the transaction's coordinator cannot be asked now: {code}")
             }
-            VerificationError::NotServed => f.write_str("this broker does not serve transactions yet"),
+        }
+    }
+}
+
+impl VerificationError {
+    fn from_code(code: ErrorCode) -> Result<(), VerificationError> {
+        match code {
+            ErrorCode::None => Ok(()),
+            ErrorCode::TransactionAbortable => Err(VerificationError::NotOngoing),
+            ErrorCode::ProducerFenced => Err(VerificationError::Fenced),
+            ErrorCode::InvalidProducerIdMapping => Err(VerificationError::OtherProducer),
+            ErrorCode::ConcurrentTransactions => Err(VerificationError::Concurrent),
+            other => Err(VerificationError::Unavailable(other)),
         }
     }
 }
@@ -74,17 +85,116 @@ impl fmt::Display for VerificationError {
 impl Node {
     /// Asks the coordinator; one answer for each partition, in their order. What is answered with `Ok` is durable.
     pub async fn verify(&self, asked: Verification) -> Vec<Result<(), VerificationError>> {
-        asked.partitions.iter().map(|_| Err(VerificationError::NotServed)).collect()
+        let topics: Vec<_> =
+            asked.partitions.into_iter().map(|(topic, index)| (topic, vec![index])).collect();
+        let request = AddPartitionsRequest {
+            transactional_id: asked.transactional_id.as_str().into(),
+            producer_id: asked.producer,
+            producer_epoch: asked.epoch,
+            version: asked.version,
+            verify_only: asked.version == TransactionVersion::Tv1,
+            topics,
+        };
+        let answers = self.add_partitions(request).await;
+        answers
+            .into_iter()
+            .flat_map(|(_, errors)| errors)
+            .map(|(_, code)| VerificationError::from_code(code))
+            .collect()
     }
 
-    /// Ends a producer's transaction in a partition; see [`crate::partition::Partition::append_marker`].
+    /// Puts an AddPartitionsToTxn to its coordinator; the topics and partitions of the request, in its order.
+    pub async fn add_partitions(&self, request: AddPartitionsRequest) -> Vec<TopicErrors> {
+        let id = request.transactional_id.clone();
+        let topics = request.topics.clone();
+        match self.ask_transaction(id.as_str(), |ticket| Event::AddPartitions(ticket, request)).await {
+            Ok(Reply::AddPartitions(errors)) => errors,
+            Ok(other) => unreachable!("an addition of partitions was answered with {other:?}"),
+            Err(error) => {
+                let all =
+                    |indexes: Vec<PartitionIndex>| indexes.into_iter().map(|index| (index, error)).collect();
+                topics.into_iter().map(|(topic, indexes)| (topic, all(indexes))).collect()
+            }
+        }
+    }
+
+    /// Puts a request to the coordinator of a transactional id.
+    pub async fn ask_transaction(
+        &self,
+        transactional_id: &str,
+        event: impl FnOnce(Ticket) -> Event + Send + 'static,
+    ) -> Result<Reply, ErrorCode> {
+        let partition = self.transaction_partition(transactional_id).ok_or(ErrorCode::NotCoordinator)?;
+        self.transactions.ask(partition, event).await.map_err(CoordinatorError::code)
+    }
+
+    /// The same for a request that may need a producer id; `event` is given one when it does.
+    pub async fn ask_transaction_with_id(
+        &self,
+        transactional_id: &str,
+        event: impl Fn(Ticket, Option<ProducerId>) -> Event + Clone + Send + 'static,
+    ) -> Result<Reply, ErrorCode> {
+        let first = event.clone();
+        let reply = self.ask_transaction(transactional_id, move |ticket| first(ticket, None)).await?;
+        if reply != Reply::NeedsProducerId {
+            return Ok(reply);
+        }
+        let fresh = self.next_producer_id().await.map_err(|error| {
+            tracing::warn!("no producer id could be given: {error}");
+            ErrorCode::CoordinatorNotAvailable
+        })?;
+        self.ask_transaction(transactional_id, move |ticket| event(ticket, Some(fresh))).await
+    }
+
+    /// Ends a producer's transaction in a partition; see [`crate::partition::Partition::append_marker`]. In a partition of
+    /// committed offsets the group coordinator does, which learns by it what is committed.
     pub async fn append_marker(
         &self,
         topic: &str,
         index: PartitionIndex,
         marker: Marker,
-    ) -> Result<oneshot::Receiver<AppendReply>, PartitionError> {
+    ) -> Result<MarkerReply, PartitionError> {
         let partition = self.partition_by_name(topic, index)?;
-        Ok(partition.append_marker(marker, TimestampMs(self.rt.wall_clock_ms())).await)
+        if partition.topic != TopicName::consumer_offsets() {
+            let appended = partition.append_marker(marker, TimestampMs(self.rt.wall_clock_ms())).await;
+            return Ok(MarkerReply::Partition(appended));
+        }
+        let end = EndTransaction {
+            producer: marker.producer,
+            epoch: marker.epoch,
+            coordinator_epoch: marker.coordinator_epoch,
+            result: marker.result,
+            version: marker.version,
+        };
+        let ended =
+            self.coordinators.queue(index, move |ticket| group::Event::EndTransaction(ticket, end)).await;
+        Ok(MarkerReply::Group(ended))
+    }
+}
+
+/// Where a marker that is queued will be answered.
+pub enum MarkerReply {
+    /// By the partition.
+    Partition(oneshot::Receiver<AppendReply>),
+    /// By the group coordinator.
+    Group(Result<oneshot::Receiver<group::Reply>, CoordinatorError>),
+}
+
+impl MarkerReply {
+    /// Waits until the marker is below the high watermark.
+    pub async fn written(self) -> ErrorCode {
+        match self {
+            MarkerReply::Partition(appended) => match appended.await {
+                Ok(Ok(_)) => ErrorCode::None,
+                Ok(Err(error)) => append_code(&error),
+                // The lane is gone with the partition: its next leader is to be asked.
+                Err(_) => ErrorCode::NotLeaderOrFollower,
+            },
+            MarkerReply::Group(Ok(ended)) => match ended.await {
+                Ok(_) => ErrorCode::None,
+                Err(_) => ErrorCode::CoordinatorNotAvailable,
+            },
+            MarkerReply::Group(Err(error)) => error.code(),
+        }
     }
 }

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use group::{Coordinator, GroupConfig, RecordError};
 use log::{Cold, FirstBatch, LogReader, ReadError, ReadLimits};
 use model::{Offset, limits};
-use record::{BATCH_HEADER_BYTES, BatchError, BatchHeader};
+use record::{BATCH_HEADER_BYTES, BatchError, BatchHeader, EndTransaction};
 use rt::Rt;
 
+use super::machine::Machine;
 use crate::partition::Partition;
 
 /// Bytes read at a time.
@@ -19,7 +19,7 @@ const CHUNK_BYTES: u64 = 1024 * 1024;
 pub(super) enum LoadError {
     Read(ReadError),
     Batch(BatchError),
-    Record(RecordError),
+    Record(Box<dyn std::error::Error + Send>),
 }
 
 impl fmt::Display for LoadError {
@@ -44,27 +44,21 @@ impl From<BatchError> for LoadError {
     }
 }
 
-impl From<RecordError> for LoadError {
-    fn from(error: RecordError) -> LoadError {
-        LoadError::Record(error)
-    }
-}
-
 /// Replays every record below the high watermark, which on a fresh leader is everything there is.
-pub(super) async fn load(
+pub(super) async fn load<M: Machine>(
     rt: &Rt,
     partition: &Arc<Partition>,
-    config: &GroupConfig,
-) -> Result<Coordinator, LoadError> {
-    let coordinator = Coordinator::new(config.clone());
+    config: &M::Config,
+) -> Result<M, LoadError> {
+    let machine = M::new(config, partition);
     let (reader, end) = (partition.reader.clone(), partition.high_watermark());
     if end <= reader.log_start() {
-        return Ok(coordinator);
+        return Ok(machine);
     }
-    rt.blocking(move || replay(coordinator, &reader, end)).await
+    rt.blocking(move || replay(machine, &reader, end)).await
 }
 
-fn replay(mut coordinator: Coordinator, reader: &LogReader, end: Offset) -> Result<Coordinator, LoadError> {
+fn replay<M: Machine>(mut machine: M, reader: &LogReader, end: Offset) -> Result<M, LoadError> {
     let limits = ReadLimits { max_bytes: CHUNK_BYTES, first_batch: FirstBatch::Whole, cold: Cold::Check };
     let mut next = reader.log_start();
     while next < end {
@@ -75,7 +69,7 @@ fn replay(mut coordinator: Coordinator, reader: &LogReader, end: Offset) -> Resu
             let header = BatchHeader::parse(rest)?;
             // The last batch may be cut short by the chunk: it comes whole with the next one.
             let Some(batch) = rest.get(..header.size_in_bytes()) else { break };
-            replay_batch(&mut coordinator, batch)?;
+            replay_batch(&mut machine, &header, batch)?;
             next = header.next_offset();
             rest = &rest[batch.len()..];
         }
@@ -83,15 +77,23 @@ fn replay(mut coordinator: Coordinator, reader: &LogReader, end: Offset) -> Resu
             break; // Offsets up to `end` hold nothing more, as after compaction.
         }
     }
-    Ok(coordinator)
+    Ok(machine)
 }
 
-fn replay_batch(coordinator: &mut Coordinator, batch: &[u8]) -> Result<(), LoadError> {
+fn replay_batch<M: Machine>(machine: &mut M, header: &BatchHeader, batch: &[u8]) -> Result<(), LoadError> {
+    if header.is_control() {
+        if let Some(end) = EndTransaction::read(batch)? {
+            machine.replay_marker(header.producer_id, end.result);
+        }
+        return Ok(());
+    }
+    let transaction = header.is_transactional().then_some(header.producer_id);
     let decoded = record::decode(batch, limits::DECOMPRESSED_BATCH_BYTES_MAX)?;
     for record in decoded.records() {
         let record = record?;
         if let Some(key) = record.key {
-            coordinator.replay(key, record.value)?;
+            let replayed = machine.replay(key, record.value, transaction);
+            replayed.map_err(|error| LoadError::Record(Box::new(error)))?;
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Group coordinators: the pure state machine of `group`, one for each partition of `__consumer_offsets` led here.
+//! Coordinators: pure state machines, one for each partition of an internal topic led here, and the tasks around them.
 //!
 //! - C1 A reply marked durable leaves only when every record its coordinator appended before it is below the
 //!   high watermark; nothing that a failed write would take back is ever shown (D6).
@@ -7,23 +7,29 @@
 //! - C3 Requests are answered only by a coordinator that has read its whole log.
 
 mod driver;
+mod groups;
 mod load;
+mod machine;
+mod transactions;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use group::{Event, GroupConfig, Reply};
-use model::{ErrorCode, PartitionIndex, Ticket, TopicId, TopicName, limits};
+use model::{ErrorCode, PartitionIndex, Ticket, limits};
 use rt::Rt;
 use rt::channel::{mpsc, oneshot};
+
+pub use groups::Groups;
+pub use machine::{Machine, Order};
+pub use transactions::{MarkersOf, Transactions};
 
 use crate::partition::Partition;
 
 /// Why a coordinator does not answer; clients ask again, here or elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CoordinatorError {
-    /// The group's partition is not led here.
+    /// The partition is not led here.
     NotCoordinator,
     /// It is still reading its log.
     Loading,
@@ -43,30 +49,37 @@ impl CoordinatorError {
 }
 
 /// What reaches a coordinator's task.
-enum Message {
+enum Message<M: Machine> {
     /// A request, and who waits for its reply.
-    Request { event: Box<dyn FnOnce(Ticket) -> Event + Send>, reply: oneshot::Sender<Reply> },
-    /// A topic is gone.
-    TopicDeleted(TopicName, TopicId),
+    Request { event: Box<dyn FnOnce(Ticket) -> M::Event + Send>, reply: oneshot::Sender<M::Reply> },
+    /// Something it should know.
+    Word(M::Event),
 }
 
-#[derive(Clone)]
-struct Door {
-    messages: mpsc::Sender<Message>,
+struct Door<M: Machine> {
+    messages: mpsc::Sender<Message<M>>,
     loaded: Arc<AtomicBool>,
 }
 
-/// All coordinators of this broker.
-pub struct Coordinators {
-    rt: Rt,
-    config: GroupConfig,
-    doors: Mutex<BTreeMap<PartitionIndex, Door>>,
+impl<M: Machine> Clone for Door<M> {
+    fn clone(&self) -> Door<M> {
+        Door { messages: self.messages.clone(), loaded: Arc::clone(&self.loaded) }
+    }
 }
 
-impl Coordinators {
-    /// None yet; they come with the partitions of `__consumer_offsets`.
-    pub fn new(rt: Rt, config: GroupConfig) -> Coordinators {
-        Coordinators { rt, config, doors: Mutex::default() }
+/// All coordinators of a kind that this broker has.
+pub struct Coordinators<M: Machine> {
+    rt: Rt,
+    config: M::Config,
+    doors: Mutex<BTreeMap<PartitionIndex, Door<M>>>,
+    orders: mpsc::Sender<Order<M>>,
+}
+
+impl<M: Machine> Coordinators<M> {
+    /// None yet; they come with the partitions of their topic. What they want done is to be taken from the receiver.
+    pub fn new(rt: Rt, config: M::Config) -> (Coordinators<M>, mpsc::Receiver<Order<M>>) {
+        let (orders, ordered) = mpsc::channel(limits::COORDINATOR_QUEUE_MAX);
+        (Coordinators { rt, config, doors: Mutex::default(), orders }, ordered)
     }
 
     /// Starts the coordinator of a partition that is now led here; it loads in the background.
@@ -74,10 +87,17 @@ impl Coordinators {
         let (messages, inbox) = mpsc::channel(limits::COORDINATOR_QUEUE_MAX);
         let loaded = Arc::new(AtomicBool::new(false));
         let index = partition.id.partition;
-        let driver =
-            driver::Driver::new(self.rt.clone(), self.config.clone(), partition, inbox, Arc::clone(&loaded));
+        let driver = driver::Driver {
+            rt: self.rt.clone(),
+            started: self.rt.now(),
+            config: self.config.clone(),
+            partition,
+            inbox,
+            loaded: Arc::clone(&loaded),
+            orders: self.orders.clone(),
+        };
         self.doors().insert(index, Door { messages, loaded });
-        self.rt.spawn("group coordinator", driver.run());
+        self.rt.spawn(M::NAME, driver.run());
     }
 
     /// Ends the coordinator of a partition that is led here no more.
@@ -89,8 +109,18 @@ impl Coordinators {
     pub async fn ask(
         &self,
         partition: PartitionIndex,
-        event: impl FnOnce(Ticket) -> Event + Send + 'static,
-    ) -> Result<Reply, CoordinatorError> {
+        event: impl FnOnce(Ticket) -> M::Event + Send + 'static,
+    ) -> Result<M::Reply, CoordinatorError> {
+        self.queue(partition, event).await?.await.map_err(|_| CoordinatorError::Unavailable)
+    }
+
+    /// Puts a request to the coordinator of `partition`; the reply comes through the receiver, which is closed without one
+    /// when a write fails.
+    pub async fn queue(
+        &self,
+        partition: PartitionIndex,
+        event: impl FnOnce(Ticket) -> M::Event + Send + 'static,
+    ) -> Result<oneshot::Receiver<M::Reply>, CoordinatorError> {
         let door = self.doors().get(&partition).cloned().ok_or(CoordinatorError::NotCoordinator)?;
         if !door.loaded.load(Ordering::Acquire) {
             return Err(CoordinatorError::Loading);
@@ -98,7 +128,7 @@ impl Coordinators {
         let (reply, answer) = oneshot::channel();
         let message = Message::Request { event: Box::new(event), reply };
         door.messages.send(message).await.map_err(|_| CoordinatorError::NotCoordinator)?;
-        answer.await.map_err(|_| CoordinatorError::Unavailable)
+        Ok(answer)
     }
 
     /// The partitions coordinated here, loaded or not.
@@ -106,16 +136,16 @@ impl Coordinators {
         self.doors().keys().copied().collect()
     }
 
-    /// Tells every coordinator that a topic is gone, so that offsets committed for it go too.
-    pub async fn topic_deleted(&self, name: &TopicName, id: TopicId) {
-        let doors: Vec<Door> = self.doors().values().cloned().collect();
+    /// Tells every coordinator the same.
+    pub async fn tell_all(&self, event: impl Fn() -> M::Event) {
+        let doors: Vec<Door<M>> = self.doors().values().cloned().collect();
         for door in doors {
-            // A coordinator that is gone has nothing to forget.
-            let _ = door.messages.send(Message::TopicDeleted(name.clone(), id)).await;
+            // A coordinator that is gone needs to know nothing.
+            let _ = door.messages.send(Message::Word(event())).await;
         }
     }
 
-    fn doors(&self) -> std::sync::MutexGuard<'_, BTreeMap<PartitionIndex, Door>> {
+    fn doors(&self) -> std::sync::MutexGuard<'_, BTreeMap<PartitionIndex, Door<M>>> {
         self.doors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

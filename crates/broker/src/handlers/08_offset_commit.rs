@@ -40,6 +40,7 @@ pub async fn handle(
         retention_time_ms: Some(request.retention_time_ms)
             .filter(|ms| KEEPS_RETENTION.contains(&version) && 0 <= *ms),
         knows_group_id_not_found: NOT_FOUND_SINCE <= version,
+        transaction: None,
         topics: known.into_iter().map(|(_, commit)| commit).collect(),
     };
     let asked = commit.topics.clone();

@@ -3,7 +3,7 @@
 //! - Nothing committed is offset −1 without an error, never 0.
 //! - No topics listed (version 2 on: null) means all that is committed.
 //! - From version 8 on several groups in one request, each with its own error; version 10 names topics by id.
-//! - `require_stable` is met by everything: no transaction can leave an offset undecided yet.
+//! - With `require_stable` an offset that a transaction has not decided is UNSTABLE_OFFSET_COMMIT.
 
 use group::{Event, FetchRequest, FetchTopic, FetchedPartition, FetchedTopic, Reply};
 use model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
@@ -28,14 +28,14 @@ pub async fn handle(
     if BATCHED_SINCE <= version {
         let mut groups = Vec::with_capacity(request.groups.len());
         for group in &request.groups {
-            groups.push(fetch_group(call, group, version).await);
+            groups.push(fetch_group(call, group, request.require_stable, version).await);
         }
         return OffsetFetchResponse { groups, ..Default::default() };
     }
     let asked: Option<Vec<Asked>> = request.topics.as_ref().map(|topics| {
         topics.iter().map(|topic| Asked::by_name(&topic.name, &topic.partition_indexes)).collect()
     });
-    match fetch(call, &request.group_id, asked.as_deref()).await {
+    match fetch(call, &request.group_id, asked.as_deref(), request.require_stable).await {
         Ok(topics) => OffsetFetchResponse { topics: topics.into_iter().map(single).collect(), ..Default::default() },
         Err(error) => failed(error, asked.unwrap_or_default(), version),
     }
@@ -59,22 +59,23 @@ impl Asked {
 struct Answered {
     name: String,
     id: TopicId,
-    partitions: Vec<(FetchedPartition, ErrorCode)>,
+    partitions: Vec<FetchedPartition>,
 }
 
-fn nothing(partition: PartitionIndex, error: ErrorCode) -> (FetchedPartition, ErrorCode) {
-    let none = FetchedPartition {
+fn nothing(partition: PartitionIndex, error: ErrorCode) -> FetchedPartition {
+    FetchedPartition {
         partition,
         offset: Offset(-1),
         leader_epoch: LeaderEpoch::NONE,
         metadata: "".into(),
-    };
-    (none, error)
+        error,
+    }
 }
 
 async fn fetch_group(
     call: &Call<'_>,
     group: &OffsetFetchRequestGroup<'_>,
+    require_stable: bool,
     version: i16,
 ) -> OffsetFetchResponseGroup<'static> {
     let by_id = BY_TOPIC_ID <= version;
@@ -85,7 +86,7 @@ async fn fetch_group(
         });
         topics.collect()
     });
-    let (error, topics) = match fetch(call, &group.group_id, asked.as_deref()).await {
+    let (error, topics) = match fetch(call, &group.group_id, asked.as_deref(), require_stable).await {
         Ok(topics) => (ErrorCode::None, topics),
         Err(error) => (error, Vec::new()),
     };
@@ -97,7 +98,12 @@ async fn fetch_group(
 }
 
 /// Asks the coordinator for what exists; ids that name no topic are answered here.
-async fn fetch(call: &Call<'_>, group_id: &str, asked: Option<&[Asked]>) -> Result<Vec<Answered>, ErrorCode> {
+async fn fetch(
+    call: &Call<'_>,
+    group_id: &str,
+    asked: Option<&[Asked]>,
+    require_stable: bool,
+) -> Result<Vec<Answered>, ErrorCode> {
     let image = call.node.image();
     let mut unknown = Vec::new();
     let mut topics = Vec::new();
@@ -122,7 +128,7 @@ async fn fetch(call: &Call<'_>, group_id: &str, asked: Option<&[Asked]>) -> Resu
             }),
         }
     }
-    let request = FetchRequest { group_id: group_id.into(), topics: asked.map(|_| topics) };
+    let request = FetchRequest { group_id: group_id.into(), topics: asked.map(|_| topics), require_stable };
     let fetched = match call.node.ask_group(group_id, move |ticket| Event::FetchOffsets(ticket, request)).await? {
         Reply::FetchOffsets(reply) => reply.topics,
         other => unreachable!("an offset fetch was answered with {other:?}"),
@@ -133,7 +139,7 @@ async fn fetch(call: &Call<'_>, group_id: &str, asked: Option<&[Asked]>) -> Resu
             .or_else(|| image.topic_named(topic.name.as_str()).map(|topic| topic.id))
             .unwrap_or(TopicId(wire::Uuid::ZERO)),
         name: topic.name.to_string(),
-        partitions: topic.partitions.into_iter().map(|partition| (partition, ErrorCode::None)).collect(),
+        partitions: topic.partitions,
     });
     Ok(known.chain(unknown).collect())
 }
@@ -142,12 +148,12 @@ fn single(topic: Answered) -> OffsetFetchResponseTopic<'static> {
     let partitions = topic
         .partitions
         .into_iter()
-        .map(|(partition, error)| OffsetFetchResponsePartition {
+        .map(|partition| OffsetFetchResponsePartition {
             partition_index: partition.partition.0,
             committed_offset: partition.offset.0,
             committed_leader_epoch: partition.leader_epoch.0,
             metadata: Some(partition.metadata.to_string().into()),
-            error_code: error.code(),
+            error_code: partition.error.code(),
         })
         .collect();
     OffsetFetchResponseTopic { name: topic.name.into(), partitions }
@@ -157,12 +163,12 @@ fn batched(topic: Answered, by_id: bool) -> OffsetFetchResponseTopics<'static> {
     let partitions = topic
         .partitions
         .into_iter()
-        .map(|(partition, error)| OffsetFetchResponsePartitions {
+        .map(|partition| OffsetFetchResponsePartitions {
             partition_index: partition.partition.0,
             committed_offset: partition.offset.0,
             committed_leader_epoch: partition.leader_epoch.0,
             metadata: Some(partition.metadata.to_string().into()),
-            error_code: error.code(),
+            error_code: partition.error.code(),
         })
         .collect();
     let name = if by_id { Default::default() } else { topic.name.into() };

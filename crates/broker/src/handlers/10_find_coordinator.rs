@@ -1,8 +1,8 @@
-//! FindCoordinator (10), versions 0-6: which broker coordinates a group.
+//! FindCoordinator (10), versions 0-6: which broker coordinates a group or a transactional id.
 //!
-//! - The first look-up makes `__consumer_offsets`; Kafka answers COORDINATOR_NOT_AVAILABLE meanwhile, here the
+//! - The first look-up makes `__consumer_offsets` or `__transaction_state`; Kafka answers COORDINATOR_NOT_AVAILABLE meanwhile, here the
 //!   answer waits for it.
-//! - Transactions and share groups have no coordinator yet: INVALID_REQUEST, with a message that says so.
+//! - Share groups have no coordinator yet: INVALID_REQUEST, with a message that says so.
 
 use model::{ErrorCode, TopicName};
 use wire::find_coordinator::Coordinator;
@@ -12,6 +12,7 @@ use crate::call::Call;
 use crate::endpoint::{self, BrokerAddress};
 
 const KEY_TYPE_GROUP: i8 = 0;
+const KEY_TYPE_TRANSACTION: i8 = 1;
 /// First version that asks for several keys at once.
 const BATCHED_SINCE: i16 = 4;
 
@@ -47,18 +48,22 @@ pub async fn handle(
 }
 
 async fn find(call: &Call<'_>, key_type: i8, key: &str) -> Result<BrokerAddress, (ErrorCode, String)> {
-    if key_type != KEY_TYPE_GROUP {
-        let what = if key_type == 1 { "transactions" } else { "share groups" };
-        return Err((ErrorCode::InvalidRequest, format!("this broker does not coordinate {what} yet")));
-    }
+    let topic = match key_type {
+        KEY_TYPE_GROUP => TopicName::consumer_offsets(),
+        KEY_TYPE_TRANSACTION => TopicName::transaction_state(),
+        _ => {
+            let message = "this broker coordinates groups and transactions, no share groups yet".to_owned();
+            return Err((ErrorCode::InvalidRequest, message));
+        }
+    };
     let unavailable = |message: String| (ErrorCode::CoordinatorNotAvailable, message);
-    let partition =
-        call.node.coordinator_partition(key).await.map_err(|error| unavailable(error.to_string()))?;
+    let partition = call.node.coordinator_partition(&topic, key).await;
+    let partition = partition.map_err(|error| unavailable(error.to_string()))?;
     let image = call.node.image();
     let (leader, _) = call
         .node
-        .leader_of(&TopicName::consumer_offsets(), partition)
-        .ok_or_else(|| unavailable(format!("partition {partition} of __consumer_offsets has no leader")))?;
+        .leader_of(&topic, partition)
+        .ok_or_else(|| unavailable(format!("partition {partition} of {topic} has no leader")))?;
     endpoint::find(call, &image, leader)
         .ok_or_else(|| unavailable(format!("broker {leader} is not registered")))
 }

@@ -9,17 +9,16 @@ use log::Marker;
 use model::{
     CoordinatorEpoch, ErrorCode, PartitionIndex, ProducerEpoch, ProducerId, TransactionResult, TransactionVersion,
 };
-use rt::channel::oneshot;
 use wire::write_txn_markers::{
     WritableTxnMarker, WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
 };
 use wire::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
 
 use crate::call::Call;
-use crate::error::{PartitionError, append_code};
-use crate::partition::AppendReply;
+use crate::error::PartitionError;
+use crate::transactions::MarkerReply;
 
-type Queued = Result<oneshot::Receiver<AppendReply>, PartitionError>;
+type Queued = Result<MarkerReply, PartitionError>;
 
 pub async fn handle(
     call: &Call<'_>,
@@ -64,11 +63,6 @@ fn asked(marker: &WritableTxnMarker<'_>) -> Marker {
 async fn written(queued: Queued) -> ErrorCode {
     match queued {
         Err(error) => error.code(),
-        Ok(queued) => match queued.await {
-            Ok(Ok(_)) => ErrorCode::None,
-            Ok(Err(error)) => append_code(&error),
-            // The lane is gone with the partition: its next leader is to be asked.
-            Err(_) => ErrorCode::NotLeaderOrFollower,
-        },
+        Ok(queued) => queued.written().await,
     }
 }
