@@ -39,6 +39,9 @@ pub struct Context<'a> {
     pub only: Option<&'a str>,
 }
 
+/// For suites that wait for a transaction to time out: it is noticed soon, not within Kafka's ten seconds.
+const QUICK_ABORTS: &str = "transaction.abort.timed.out.transaction.cleanup.interval.ms=500";
+
 impl Context<'_> {
     /// Starts a broker, runs the suite's command against it, and stops the broker.
     fn drive(&self, name: &str, command: Command, count: impl Fn(&str) -> Option<Tally>) -> Result<Outcome> {

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::process;
 use crate::report::{Outcome, Report, Tally};
-use crate::suite::{Context, number_before};
+use crate::suite::{Context, QUICK_ABORTS, number_before};
 use crate::workspace::{Workspace, is_current, remember};
 
 const FETCH_LIMIT: Duration = Duration::from_secs(600);
@@ -90,7 +90,7 @@ pub fn run(context: &Context<'_>) -> Result<Outcome> {
         workspace.kafka_libs().display()
     ));
     command.arg("clients.Main").args(context.only);
-    context.drive("java", command, tally)
+    context.drive_with(&[QUICK_ABORTS], "java", command, tally)
 }
 
 /// Reads the last line, `41 passed, 0 failed`.

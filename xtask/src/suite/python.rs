@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::process;
 use crate::report::{Outcome, Tally};
-use crate::suite::{Context, number_before};
+use crate::suite::{Context, QUICK_ABORTS, number_before};
 use crate::workspace::{is_current, remember};
 
 const INSTALL_LIMIT: Duration = Duration::from_secs(300);
@@ -40,7 +40,7 @@ pub fn run_with(
     if let Some(word) = context.only {
         command.args(["-k", word]);
     }
-    context.drive(name, command, tally)
+    context.drive_with(&[QUICK_ABORTS], name, command, tally)
 }
 
 fn install(context: &Context<'_>) -> Result<()> {
