@@ -1,12 +1,10 @@
-//! The whole broker and its clients in the simulator: loads to put on them, faults to put under them, and a checker
-//! that says what must never have happened.
+//! The whole broker and its clients in the simulator: loads to put on them and faults to put under them.
 //!
-//! Reading order: [`history`] is what clients did and heard, [`checker`] holds it to what is there at the end,
-//! [`server`] is a broker whose power may go at any time, [`load`] are its clients, [`scenario`] puts them together.
+//! Reading order: [`server`] is a broker whose power may go at any time, [`load`] are its clients, which write down what
+//! they do for the `history` crate to check, [`scenario`] puts them together.
 
-pub mod checker;
 pub mod draw;
-pub mod history;
+pub mod found;
 pub mod hostile;
 pub mod load;
 pub mod raw;

@@ -1,6 +1,6 @@
 //! The clients of a scenario: producers of both kinds, a group, and somebody who creates and deletes topics.
 //!
-//! Each runs on a node of its own until it is told to stop, and writes down what it does (H1). None of them gives up:
+//! Each runs on a node of its own until it is told to stop, and writes down what it does. None of them gives up:
 //! whatever becomes of the broker, it is only away for a while.
 
 use std::collections::BTreeMap;
@@ -11,13 +11,13 @@ use client::{
     Admin, Client, Consumer, ConsumerConfig, Event, GroupConfig, NewRecord, NewTopic, OffsetQuery, Producer,
     ProducerConfig, Reset, TopicPartition,
 };
+use history::{Commit, Event as Noted, Kind, Outcome, Place, Poll, Recorder, Row, Send, sum_of};
 use model::{ErrorCode, Offset, TopicName};
 use record::Compression;
 use rt::Rt;
 use rt::channel::watch;
 
 use crate::draw::Draw;
-use crate::history::{Outcome, Read, RecordId, Recorder, TopicLife, Write};
 use crate::raw::{self, Raw};
 use crate::server::connect;
 
@@ -30,12 +30,19 @@ pub const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 /// Between two heartbeats of the group's members.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A partition as histories name it.
+pub fn place_of(place: &TopicPartition) -> Place {
+    Place::new(place.topic.as_str(), place.partition.0)
+}
+
 /// Longest wait of a plain producer for one answer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What every client of the load needs.
 #[derive(Clone)]
 pub struct Worker {
+    /// Its name in the history, and its node's.
+    pub name: String,
     /// Its node.
     pub rt: Rt,
     /// The broker.
@@ -58,19 +65,19 @@ impl Worker {
         self.rt.sleep(Duration::from_millis(millis)).await;
     }
 
-    /// Draws a record and writes it down as begun.
-    fn begin(&mut self, id: RecordId, place: &TopicPartition, batch: u64, is_idempotent: bool) -> Vec<u8> {
+    /// Draws a record's value and writes the record down as sent.
+    fn begin(&mut self, record: &str, place: &TopicPartition, kind: Kind) -> Vec<u8> {
         let length = usize::try_from(self.draw.within(0..=300)).expect("a small length");
         let value: Vec<u8> = (0..length).map(|_| self.draw.number().to_le_bytes()[0]).collect();
-        let (place, outcome) = (place.clone(), Outcome::Open);
-        let write = Write { place, value: value.clone(), batch, is_idempotent, outcome };
-        self.recorder.lock().writes.insert(id, write);
+        let (client, record, place) = (self.name.clone(), record.to_owned(), place_of(place));
+        let sum = Some(sum_of(&value));
+        self.recorder.note(Noted::Send(Send { client, record, place, kind, sum }));
         value
     }
 }
 
 /// An idempotent producer: sends without waiting, every record exactly once.
-pub async fn idempotent(mut worker: Worker, writer: u32, places: Vec<TopicPartition>) {
+pub async fn idempotent(mut worker: Worker, places: Vec<TopicPartition>) {
     let client = connect(&worker.rt, worker.address).await;
     let config = ProducerConfig {
         linger: Duration::from_millis(worker.draw.within(0..=10)),
@@ -84,30 +91,29 @@ pub async fn idempotent(mut worker: Worker, writer: u32, places: Vec<TopicPartit
     while !worker.is_stopped() {
         for _ in 0..worker.draw.within(1..=6) {
             let place = worker.draw.pick(&places).clone();
-            let id = RecordId { writer, number };
+            let name = format!("{}/{number}", worker.name);
             number += 1;
-            let value = worker.begin(id, &place, number, true);
-            let key = id.to_string().into_bytes();
+            let value = worker.begin(&name, &place, Kind::Idempotent);
             let record = NewRecord {
                 partition: Some(place.partition),
-                key: Some(&key),
+                key: Some(name.as_bytes()),
                 value: Some(&value),
                 ..NewRecord::default()
             };
+            let recorder = worker.recorder.clone();
             match producer.send(&place.topic, record).await {
                 Ok(delivery) => {
-                    let recorder = worker.recorder.clone();
                     worker.rt.spawn("delivery", async move {
-                        recorder.settle(
-                            id,
-                            match delivery.await {
-                                Ok(written) => Outcome::Acknowledged(written.offset),
-                                Err(error) => Outcome::Unknown(error.to_string()),
-                            },
-                        );
+                        let outcome = match delivery.await {
+                            Ok(written) => Outcome::Done(written.offset.map(|offset| offset.0)),
+                            Err(error) => Outcome::Unknown(error.to_string()),
+                        };
+                        recorder.note(Noted::Sent { record: name, outcome });
                     });
                 }
-                Err(error) => worker.recorder.settle(id, Outcome::Unsent(error.to_string())),
+                Err(error) => {
+                    recorder.note(Noted::Sent { record: name, outcome: Outcome::Failed(error.to_string()) });
+                }
             }
         }
         worker.pause(0..=40).await;
@@ -116,22 +122,21 @@ pub async fn idempotent(mut worker: Worker, writer: u32, places: Vec<TopicPartit
 }
 
 /// A producer without idempotence: one batch after the other, again until it is acknowledged.
-pub async fn plain(mut worker: Worker, writer: u32, places: Vec<TopicPartition>) {
+pub async fn plain(mut worker: Worker, places: Vec<TopicPartition>) {
     let mut connection = None;
-    let (mut number, mut batch) = (0, 0);
+    let mut number = 0;
     while !worker.is_stopped() {
         let place = worker.draw.pick(&places).clone();
-        batch += 1;
         let mut records = Vec::new();
         for _ in 0..worker.draw.within(1..=4) {
-            let id = RecordId { writer, number };
+            let name = format!("{}/{number}", worker.name);
             number += 1;
-            let value = worker.begin(id, &place, batch, false);
-            records.push((id, value));
+            let value = worker.begin(&name, &place, Kind::Plain);
+            records.push((name, value));
         }
         let base = write_until_acknowledged(&mut worker, &mut connection, &place, &records).await;
-        for (index, (id, _)) in (0..).zip(&records) {
-            worker.recorder.settle(*id, Outcome::Acknowledged(Some(base.plus(index))));
+        for (offset, (record, _)) in (base.0..).zip(records) {
+            worker.recorder.note(Noted::Sent { record, outcome: Outcome::Done(Some(offset)) });
         }
         worker.pause(0..=40).await;
     }
@@ -141,10 +146,10 @@ async fn write_until_acknowledged(
     worker: &mut Worker,
     connection: &mut Option<Raw>,
     place: &TopicPartition,
-    records: &[(RecordId, Vec<u8>)],
+    records: &[(String, Vec<u8>)],
 ) -> Offset {
     let records: Vec<_> =
-        records.iter().map(|(id, value)| (id.to_string().into_bytes(), value.clone())).collect();
+        records.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone())).collect();
     loop {
         let mut open = match connection.take() {
             Some(open) => open,
@@ -182,48 +187,65 @@ pub async fn member(mut worker: Worker, topics: Vec<TopicName>) {
         auto_commit: None,
         ..GroupConfig::new(GROUP)
     };
+    worker.recorder.note(Noted::Subscribe { client: worker.name.clone(), group: GROUP.to_owned() });
     let mut consumer = Consumer::in_group(&client, config, group, topics);
     let mut dirty = BTreeMap::new();
     while !worker.is_stopped() {
         match consumer.poll(Duration::from_millis(200)).await {
             Ok(Event::Records(records)) => {
-                note_reads(&worker.recorder, records, &mut dirty);
+                note_reads(&worker, records, &mut dirty);
                 if worker.draw.one_in(4) {
-                    commit(&worker.recorder, &mut consumer, &mut dirty).await;
+                    commit(&mut worker, &mut consumer, &mut dirty).await;
                 }
             }
-            Ok(Event::Revoked(_) | Event::Idle) => commit(&worker.recorder, &mut consumer, &mut dirty).await,
-            Ok(Event::Assigned(_) | Event::Lost(_)) => dirty.clear(),
+            Ok(Event::Revoked(_) | Event::Idle) => commit(&mut worker, &mut consumer, &mut dirty).await,
+            Ok(Event::Assigned(places)) => {
+                dirty.clear();
+                let places = places.iter().map(place_of).collect();
+                worker.recorder.note(Noted::Assign { client: worker.name.clone(), places });
+            }
+            Ok(Event::Lost(_)) => dirty.clear(),
             Err(error) if error.is_retriable() => worker.pause(50..=200).await,
             Err(error) => panic!("a member of the group cannot go on: {error}"),
         }
     }
-    commit(&worker.recorder, &mut consumer, &mut dirty).await;
+    commit(&mut worker, &mut consumer, &mut dirty).await;
     // It has nothing more to lose.
     let _ = consumer.close().await;
 }
 
-fn note_reads(
-    recorder: &Recorder,
-    records: Vec<client::Record>,
-    dirty: &mut BTreeMap<TopicPartition, Offset>,
-) {
-    let mut history = recorder.lock();
+fn note_reads(worker: &Worker, records: Vec<client::Record>, dirty: &mut BTreeMap<TopicPartition, Offset>) {
+    let mut polled: BTreeMap<TopicPartition, Vec<Row>> = BTreeMap::new();
     for record in records {
+        let row = row_of(&record);
         let place = TopicPartition { topic: record.topic, partition: record.partition };
         dirty.insert(place.clone(), record.offset.next());
-        let key = record.key.map(|key| key.to_vec()).unwrap_or_default();
-        history.reads.push(Read { place, offset: record.offset, key });
+        polled.entry(place).or_default().push(row);
+    }
+    for (place, rows) in polled {
+        let (client, place) = (worker.name.clone(), place_of(&place));
+        let poll = Poll { client, place, rows, position: None, is_uncommitted: false, transaction: None };
+        worker.recorder.note(Noted::Poll(poll));
     }
 }
 
-async fn commit(recorder: &Recorder, consumer: &mut Consumer, dirty: &mut BTreeMap<TopicPartition, Offset>) {
+/// A record as histories show it.
+pub fn row_of(record: &client::Record) -> Row {
+    let name = record.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+    let sum = Some(sum_of(record.value.as_deref().unwrap_or_default()));
+    Row { offset: record.offset.0, record: name, sum }
+}
+
+async fn commit(worker: &mut Worker, consumer: &mut Consumer, dirty: &mut BTreeMap<TopicPartition, Offset>) {
     if dirty.is_empty() {
         return;
     }
-    let attempts = recorder.begin_commit(dirty);
+    let attempt = format!("{}/{:016x}", worker.name, worker.draw.number());
+    let offsets = dirty.iter().map(|(place, offset)| (place_of(place), offset.0)).collect();
+    let (group, transaction) = (GROUP.to_owned(), None);
+    worker.recorder.note(Noted::Commit(Commit { attempt: attempt.clone(), group, offsets, transaction }));
     if consumer.commit().await.is_ok() {
-        recorder.committed(&attempts);
+        worker.recorder.note(Noted::Committed { attempt });
         dirty.clear();
     }
 }
@@ -237,7 +259,8 @@ pub async fn churn(mut worker: Worker) {
             return;
         }
         let name = TopicName::parse(&format!("churn-{number}")).expect("a topic's name");
-        worker.recorder.lock().topics.insert(name.clone(), TopicLife::default());
+        let topic_name = || name.as_str().to_owned();
+        worker.recorder.note(Noted::Create { topic: topic_name() });
         let topic = NewTopic {
             name: name.clone(),
             partitions: Some(2),
@@ -250,12 +273,12 @@ pub async fn churn(mut worker: Worker) {
             .as_ref()
             .map_or_else(|error| error.code() == Some(ErrorCode::TopicAlreadyExists), |_| true);
         assert!(is_created, "{name} cannot be created: {created:?}");
-        note(&worker.recorder, &name, |life| life.is_created = true);
+        worker.recorder.note(Noted::Created { topic: topic_name() });
         worker.pause(0..=300).await;
         if worker.draw.one_in(2) {
-            note(&worker.recorder, &name, |life| life.deletion_asked = true);
+            worker.recorder.note(Noted::Delete { topic: topic_name() });
             delete(&worker, &admin, &name).await;
-            note(&worker.recorder, &name, |life| life.is_deleted = true);
+            worker.recorder.note(Noted::Deleted { topic: topic_name() });
         }
         worker.pause(0..=500).await;
     }
@@ -272,10 +295,6 @@ async fn delete(worker: &Worker, admin: &Admin, name: &TopicName) {
     }
 }
 
-fn note(recorder: &Recorder, name: &TopicName, change: impl FnOnce(&mut TopicLife)) {
-    change(recorder.lock().topics.entry(name.clone()).or_default());
-}
-
 /// The topic that loses its oldest records, by order and by retention.
 pub const TRIMMED: &str = "trimmed";
 
@@ -285,11 +304,11 @@ pub async fn trim(mut worker: Worker) {
     let client = connect(&worker.rt, worker.address).await;
     let mut connection = None;
     let (mut start, mut end) = (Offset::ZERO, Offset::ZERO);
-    for number in 0.. {
+    for number in 0_u64.. {
         if worker.is_stopped() {
             return;
         }
-        let record = (RecordId { writer: u32::MAX, number }, vec![7; 400]);
+        let record = (format!("{}/{number}", worker.name), vec![7; 400]);
         let base = write_until_acknowledged(&mut worker, &mut connection, &place, &[record]).await;
         assert!(end <= base, "a record got offset {base:?} although the log ended at {end:?}");
         end = base.next();

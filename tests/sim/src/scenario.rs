@@ -5,15 +5,15 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use client::{Admin, Client, Consumer, ConsumerConfig, Event, NewTopic, OffsetQuery, Start, TopicPartition};
-use model::{Offset, TopicName};
+use client::{Admin, Client, NewTopic, TopicPartition};
+use history::{Anomaly, Event as Noted, Outcome, Recorder};
+use model::TopicName;
 use rt::Rt;
 use rt::channel::watch;
 use rt::sim::Sim;
 
-use crate::checker::{self, Anomaly};
 use crate::draw::Draw;
-use crate::history::{Found, Outcome, Recorder, Row};
+use crate::found;
 use crate::load::{self, GROUP, TRIMMED, Worker};
 use crate::server::{Died, NODE, Server};
 
@@ -41,6 +41,8 @@ pub struct Scenario {
 pub struct Report {
     /// What must not be.
     pub anomalies: Vec<Anomaly>,
+    /// Records that a client with time enough gave up, and why: everything comes back, so that nobody may.
+    pub given_up: Vec<String>,
     /// How often the power went, in start-ups too.
     pub cuts: u32,
     /// Records that were acknowledged.
@@ -60,6 +62,9 @@ const TOPICS: [(&str, i32); 2] = [("orders", 3), ("rides", 2)];
 const WRITERS: u32 = 5;
 const IDEMPOTENT_WRITERS: u32 = 3;
 
+/// The member of the group that crashes.
+const FICKLE: &str = "reader-2";
+
 /// More room than any run needs, bytes.
 const AMPLE: u64 = 1 << 40;
 
@@ -76,15 +81,30 @@ const READ_PATIENCE: Duration = Duration::from_secs(20);
 pub fn run(seed: u64, scenario: Scenario) -> Report {
     let sim = Sim::new(seed);
     let recorder = Recorder::default();
-    let run = Run { sim: &sim, scenario, recorder: recorder.clone(), watcher: sim.node("watcher") };
-    let (found, cuts) = sim.run(run.drive(Draw::new(seed)));
-    let history = recorder.lock();
-    let is_acknowledged = |outcome: &Outcome| matches!(outcome, Outcome::Acknowledged(_));
+    let (watcher, (stop_reading, _)) = (sim.node("watcher"), watch::channel(false));
+    let run = Run { sim: &sim, scenario, recorder: recorder.clone(), watcher, stop_reading };
+    let cuts = sim.run(run.drive(Draw::new(seed)));
+    let events = recorder.events();
+    let outcomes = || {
+        events.iter().filter_map(|event| match event {
+            Noted::Sent { record, outcome } => Some((record, outcome)),
+            _ => None,
+        })
+    };
+    let given_up = |(record, outcome): (&String, &Outcome)| match outcome {
+        Outcome::Unknown(why) | Outcome::Failed(why) => Some(format!("{record}: {why}")),
+        Outcome::Done(_) => None,
+    };
+    let rows = |event: &Noted| match event {
+        Noted::Poll(poll) => poll.rows.len(),
+        _ => 0,
+    };
     Report {
-        anomalies: checker::check(&history, &found),
+        anomalies: history::check(&events).anomalies,
+        given_up: outcomes().filter_map(given_up).collect(),
         cuts,
-        acknowledged: history.writes.values().filter(|write| is_acknowledged(&write.outcome)).count(),
-        read: history.reads.len(),
+        acknowledged: outcomes().filter(|(_, outcome)| matches!(outcome, Outcome::Done(_))).count(),
+        read: events.iter().map(rows).sum(),
         trace_hash: sim.trace_hash(),
         trace: sim.trace(),
     }
@@ -96,20 +116,24 @@ struct Run<'a> {
     recorder: Recorder,
     /// A node that only looks.
     watcher: Rt,
+    /// Tells the group's members that everything was read.
+    stop_reading: watch::Sender<bool>,
 }
 
 impl Run<'_> {
-    async fn drive(self, mut draw: Draw) -> (Found, u32) {
+    async fn drive(self, mut draw: Draw) -> u32 {
         let server = Server::new(self.sim, &[("log.retention.check.interval.ms", "1000")]);
         server.start().await.expect("nobody cuts its power yet");
         self.create_topics(&server.client(&self.watcher).await).await;
         self.lie();
         let (stop_writing, writing) = watch::channel(false);
-        let (stop_reading, reading) = watch::channel(false);
         let writers = self.start_writers(&server, &mut draw, &writing);
-        let readers = self.start_readers(&server, &mut draw, &reading);
+        let mut readers = self.start_readers(&server, &mut draw);
         let mut cuts = 0;
         for _ in 0..self.scenario.cuts {
+            if draw.one_in(2) {
+                readers.push(self.crash_member(&server, &mut draw));
+            }
             self.cut(&server, &mut draw).await;
             cuts += 1 + self.start_again(&server, &mut draw).await;
         }
@@ -119,12 +143,13 @@ impl Run<'_> {
         if self.scenario.lie == Lie::None {
             self.in_time("the group reads everything", self.everything_read()).await;
         }
-        stop_reading.send_replace(true);
+        self.stop_reading.send_replace(true);
         self.come_to_an_end("the readers end", readers).await;
         self.sim.power_cut(NODE);
         cuts += 1 + self.start_again(&server, &mut draw).await;
         let client = server.client(&self.watcher).await;
-        (self.in_time("everything is read back", self.read_back(&client)).await, cuts)
+        self.in_time("everything is read back", self.read_back(&client)).await;
+        cuts
     }
 
     async fn create_topics(&self, client: &Client) {
@@ -153,6 +178,7 @@ impl Run<'_> {
         stop: &watch::Receiver<bool>,
     ) -> Worker {
         Worker {
+            name: name.to_owned(),
             rt: self.sim.node(name),
             address: server.address(),
             recorder: self.recorder.clone(),
@@ -172,9 +198,9 @@ impl Run<'_> {
             let worker = self.worker(&format!("writer-{writer}"), server, draw, stop);
             let rt = worker.rt.clone();
             tasks.push(if writer < IDEMPOTENT_WRITERS {
-                rt.spawn("writer", load::idempotent(worker, writer, places()))
+                rt.spawn("writer", load::idempotent(worker, places()))
             } else {
-                rt.spawn("writer", load::plain(worker, writer, places()))
+                rt.spawn("writer", load::plain(worker, places()))
             });
         }
         let worker = self.worker("admin", server, draw, stop);
@@ -187,18 +213,22 @@ impl Run<'_> {
         tasks
     }
 
-    fn start_readers(
-        &self,
-        server: &Server<'_>,
-        draw: &mut Draw,
-        stop: &watch::Receiver<bool>,
-    ) -> Vec<rt::Task> {
-        let topics: Vec<_> = TOPICS.iter().map(|(name, _)| topic(name)).collect();
-        let start = |name: &str| {
-            let worker = self.worker(name, server, draw, stop);
-            worker.rt.clone().spawn("member", load::member(worker, topics.clone()))
-        };
-        ["reader-0", "reader-1"].map(start).into()
+    fn start_readers(&self, server: &Server<'_>, draw: &mut Draw) -> Vec<rt::Task> {
+        ["reader-0", "reader-1"].map(|name| self.start_reader(name, server, draw)).into()
+    }
+
+    fn start_reader(&self, name: &str, server: &Server<'_>, draw: &mut Draw) -> rt::Task {
+        let topics = TOPICS.iter().map(|(name, _)| topic(name)).collect();
+        let worker = self.worker(name, server, draw, &self.stop_reading.subscribe());
+        worker.rt.clone().spawn("member", load::member(worker, topics))
+    }
+
+    /// Ends a member of the group without a word, if there is one yet; another one begins in its place.
+    fn crash_member(&self, server: &Server<'_>, draw: &mut Draw) -> rt::Task {
+        drop(self.sim.node(FICKLE));
+        self.sim.kill(FICKLE);
+        self.recorder.note(Noted::Crash { client: FICKLE.to_owned() });
+        self.start_reader(FICKLE, server, draw)
     }
 
     /// Ends the broker: its power goes, at a time or before a disk call, or its process is killed, perhaps after a sync
@@ -299,7 +329,7 @@ impl Run<'_> {
             Err(_) => panic!(
                 "within {} s this did not come about: {what}; records without an outcome: {:?}",
                 PATIENCE.as_secs(),
-                self.open_records()
+                self.recorder.open()
             ),
         }
     }
@@ -315,79 +345,41 @@ impl Run<'_> {
         tasks.iter().for_each(rt::Task::abort);
     }
 
-    fn open_records(&self) -> Vec<String> {
-        let history = self.recorder.lock();
-        let open = history.writes.iter().filter(|(_, write)| write.outcome == Outcome::Open);
-        open.map(|(id, write)| format!("{id} of {}", write.place)).collect()
-    }
-
     /// Waits until these tasks are done and every record has an outcome.
     async fn all_done(&self, tasks: &[rt::Task]) {
-        while tasks.iter().any(|task| !task.is_finished()) || !self.open_records().is_empty() {
+        while tasks.iter().any(|task| !task.is_finished()) || !self.recorder.open().is_empty() {
             self.watcher.sleep(Duration::from_millis(100)).await;
         }
     }
 
     /// Waits until the group was given every record whose offset is known.
     async fn everything_read(&self) {
-        let is_behind = || {
-            let history = self.recorder.lock();
-            let read: std::collections::BTreeSet<_> =
-                history.reads.iter().map(|read| (&read.place, read.offset)).collect();
-            history.writes.values().any(|write| match write.outcome {
-                Outcome::Acknowledged(Some(offset)) => !read.contains(&(&write.place, offset)),
-                Outcome::Acknowledged(None) | Outcome::Open | Outcome::Unknown(_) | Outcome::Unsent(_) => {
-                    false
-                }
-            })
-        };
-        while is_behind() {
+        while !self.recorder.is_all_read() {
             self.watcher.sleep(Duration::from_millis(200)).await;
         }
     }
 
-    /// Everything there is. A partition that a lie damaged so much that the broker fenced it is lost as a whole.
-    async fn read_back(&self, client: &Client) -> Found {
-        let admin = Admin::new(client);
-        let mut logs = BTreeMap::new();
+    /// Writes down everything that is there. A partition that a lie damaged so much that the broker fenced it is lost as a whole.
+    async fn read_back(&self, client: &Client) {
         for place in places() {
-            let read = self.watcher.timeout(READ_PATIENCE, read_partition(client, &place)).await;
+            let read = self.watcher.timeout(READ_PATIENCE, found::rows_of(client, &place)).await;
             let rows = match (read, self.scenario.lie) {
                 (Ok(rows), _) => rows,
                 (Err(_), Lie::SyncIsNoop | Lie::AnswersBeforeSync) => Vec::new(),
                 (Err(_), Lie::None) => panic!("{place} cannot be read"),
             };
-            logs.insert(place, rows);
+            found::note_log(&self.recorder, &place, rows);
         }
-        let topics = admin.topics().await.expect("all topics").topics.keys().cloned().collect();
+        found::note_topics(&self.recorder, client).await;
+        let admin = Admin::new(client);
         let committed = self.watcher.timeout(READ_PATIENCE, admin.committed(GROUP)).await;
         let committed = match (committed, self.scenario.lie) {
             (Ok(committed), _) => committed.expect("the group's offsets"),
             (Err(_), Lie::SyncIsNoop | Lie::AnswersBeforeSync) => BTreeMap::new(),
             (Err(_), Lie::None) => panic!("the group's offsets cannot be read"),
         };
-        Found { logs, committed, topics }
+        found::note_offsets(&self.recorder, &committed);
     }
-}
-
-/// Every record of a partition that is below its high watermark.
-async fn read_partition(client: &Client, place: &TopicPartition) -> Vec<Row> {
-    let query = BTreeMap::from([(place.clone(), OffsetQuery::Latest)]);
-    let ends = client.list_offsets(&query).await.expect("the end of a partition");
-    let end = ends.get(place).copied().flatten().unwrap_or(Offset::ZERO);
-    let starts = BTreeMap::from([(place.clone(), Start::Earliest)]);
-    let mut consumer = Consumer::assigned(client, ConsumerConfig::default(), &starts)
-        .await
-        .expect("a partition that is there");
-    let bytes = |part: Option<bytes::Bytes>| part.map(|bytes| bytes.to_vec()).unwrap_or_default();
-    let mut rows = Vec::new();
-    while consumer.positions().get(place).copied() < Some(end) {
-        if let Event::Records(records) = consumer.poll(Duration::from_secs(1)).await.expect("records") {
-            let row = |record: client::Record| (record.offset, bytes(record.key), bytes(record.value));
-            rows.extend(records.into_iter().map(row));
-        }
-    }
-    rows
 }
 
 fn topic(name: &str) -> TopicName {

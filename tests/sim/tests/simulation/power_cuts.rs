@@ -1,6 +1,6 @@
 //! Power cuts under load: what was acknowledged is there, and a world that lies is found out.
 
-use sim_tests::checker::Anomaly;
+use history::Anomaly;
 use sim_tests::scenario::{self, Lie, Scenario};
 use sim_tests::seeds::seeds;
 
@@ -10,6 +10,7 @@ fn what_was_acknowledged_survives_power_cuts() {
     for seed in seeds(10) {
         let report = scenario::run(seed, Scenario { cuts: 4, lie: Lie::None });
         assert_eq!(report.anomalies, [], "seed {seed}");
+        assert_eq!(report.given_up, Vec::<String>::new(), "seed {seed}");
         cuts += report.cuts;
         acknowledged += report.acknowledged;
         read += report.read;
