@@ -11,6 +11,7 @@ mod files;
 mod handle;
 mod network;
 mod random;
+mod recording;
 mod sockets;
 mod trace;
 mod world;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 pub(crate) use files::{File, Lock};
 pub(crate) use handle::{Handle, Task};
+pub use recording::{Crash, Image, Recording};
 pub(crate) use sockets::{Listener, Stream};
 use world::{Death, MAIN, NodeId, State, Step, World};
 
@@ -225,6 +227,29 @@ impl Disk<'_> {
     /// No such file, or it is shorter.
     pub fn flip_bit(&self, path: &Path, position: u64, bit: u32) -> std::io::Result<()> {
         self.change(|disk| disk.flip_bit(path, position, bit))
+    }
+
+    /// Begins to write down every change; what is there now counts as synced.
+    pub fn record(&self) {
+        self.change(disk::Disk::record);
+    }
+
+    /// What was written down since [`Disk::record`].
+    ///
+    /// # Panics
+    /// Nothing is written down.
+    pub fn recording(&self) -> Recording {
+        self.change(|disk| disk.recording().expect("`record` was called").clone())
+    }
+
+    /// How many changes were written down since [`Disk::record`].
+    pub fn recorded(&self) -> usize {
+        self.change(|disk| disk.recording().map_or(0, Recording::len))
+    }
+
+    /// Replaces everything on the disk, as if it had always been there; for nodes of which nothing runs.
+    pub fn install(&self, image: &Image) {
+        self.change(|disk| disk.install(image));
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut disk::Disk) -> T) -> T {

@@ -34,6 +34,15 @@ enum Fate {
 }
 
 impl Contents {
+    /// A file that has these bytes, synced.
+    pub(super) fn of(bytes: Vec<u8>) -> Contents {
+        Contents { durable: bytes.clone(), current: bytes, ..Contents::default() }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.current
+    }
+
     pub(super) fn len(&self) -> u64 {
         u64::try_from(self.current.len()).expect("a length fits 64 bits")
     }

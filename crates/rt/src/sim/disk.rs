@@ -14,11 +14,12 @@ use std::path::{Component, Path};
 
 use super::contents::Contents;
 use super::random::Random;
+use super::recording::{Change, Image, Recording};
 use crate::{Entry, Open};
 
 pub(super) type InodeId = u64;
 
-const ROOT: InodeId = 0;
+pub(super) const ROOT: InodeId = 0;
 
 /// Free space unless a test limits it, bytes.
 const AMPLE: u64 = 1 << 40;
@@ -39,6 +40,7 @@ pub(super) struct Disk {
     /// Bytes its files may have together, when a test limits them.
     capacity: Option<u64>,
     pub(super) faults: Faults,
+    recording: Option<Recording>,
 }
 
 enum Inode {
@@ -53,14 +55,15 @@ struct Directory {
     unsynced: Vec<NameChange>,
 }
 
-enum NameChange {
+#[derive(Clone)]
+pub(super) enum NameChange {
     Link { name: String, inode: InodeId },
     Unlink { name: String },
     Rename { from: String, to: String, inode: InodeId },
 }
 
 impl NameChange {
-    fn apply(&self, names: &mut BTreeMap<String, InodeId>) {
+    pub(super) fn apply(&self, names: &mut BTreeMap<String, InodeId>) {
         match self {
             NameChange::Link { name, inode } => {
                 names.insert(name.clone(), *inode);
@@ -114,6 +117,7 @@ impl Disk {
             locked: BTreeSet::new(),
             capacity: None,
             faults: Faults::default(),
+            recording: None,
         }
     }
 
@@ -171,6 +175,7 @@ impl Disk {
         }
         contents.write(&bytes[..count], position);
         contents.modified_ms = now_ms;
+        self.note(|| Change::Write { file: id, bytes: bytes[..count].to_vec(), position });
         Ok(count)
     }
 
@@ -183,6 +188,7 @@ impl Disk {
             return Err(ErrorKind::StorageFull.into());
         }
         contents.set_len(len);
+        self.note(|| Change::SetLen { file: id, len });
         Ok(())
     }
 
@@ -204,6 +210,7 @@ impl Disk {
         }
         if !lies {
             contents.sync();
+            self.note(|| Change::SyncFile(id));
         }
         Ok(())
     }
@@ -217,6 +224,7 @@ impl Disk {
         }
         if !self.faults.sync_is_noop {
             self.directory(id)?.sync();
+            self.note(|| Change::SyncDir(id));
             if had_changes {
                 self.collect();
             }
@@ -235,7 +243,13 @@ impl Disk {
                 Inode::File { .. } | Inode::Directory(_) => {}
             }
         }
-        if fails { Err(io::Error::other("simulated input/output error")) } else { Ok(()) }
+        if fails {
+            return Err(io::Error::other("simulated input/output error"));
+        }
+        if !lies {
+            self.note(|| Change::SyncEverything);
+        }
+        Ok(())
     }
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
@@ -256,12 +270,11 @@ impl Disk {
             }
         }
         if from_parent == to_parent {
-            self.directory(from_parent)?.change(NameChange::Rename { from: from_name, to: to_name, inode });
+            self.change(from_parent, NameChange::Rename { from: from_name, to: to_name, inode })
         } else {
-            self.directory(to_parent)?.change(NameChange::Link { name: to_name, inode });
-            self.directory(from_parent)?.change(NameChange::Unlink { name: from_name });
+            self.change(to_parent, NameChange::Link { name: to_name, inode })?;
+            self.change(from_parent, NameChange::Unlink { name: from_name })
         }
-        Ok(())
     }
 
     /// Removes one name: a file's, or an empty directory's.
@@ -275,8 +288,7 @@ impl Disk {
             (Inode::File { .. }, Removed::Directory) => return Err(ErrorKind::NotADirectory.into()),
             (Inode::Directory(_), Removed::File) => return Err(ErrorKind::IsADirectory.into()),
         }
-        self.directory(parent)?.change(NameChange::Unlink { name });
-        Ok(())
+        self.change(parent, NameChange::Unlink { name })
     }
 
     /// Creates one directory, unless it is there.
@@ -408,9 +420,61 @@ impl Disk {
     fn link_new(&mut self, parent: InodeId, name: String, inode: Inode) -> io::Result<InodeId> {
         let id = self.next_inode;
         self.next_inode += 1;
+        let is_dir = matches!(inode, Inode::Directory(_));
         self.inodes.insert(id, inode);
-        self.directory(parent)?.change(NameChange::Link { name, inode: id });
+        self.note(|| Change::New { inode: id, is_dir });
+        self.change(parent, NameChange::Link { name, inode: id })?;
         Ok(id)
+    }
+
+    fn change(&mut self, directory: InodeId, change: NameChange) -> io::Result<()> {
+        self.note(|| Change::Name { directory, change: change.clone() });
+        self.directory(directory)?.change(change);
+        Ok(())
+    }
+
+    fn note(&mut self, change: impl FnOnce() -> Change) {
+        if let Some(recording) = &mut self.recording {
+            recording.changes.push(change());
+        }
+    }
+
+    /// Begins to write down every change; what is there now counts as synced.
+    pub(super) fn record(&mut self) {
+        let mut base = Image::default();
+        for (id, inode) in &mut self.inodes {
+            match inode {
+                Inode::File { contents, .. } => {
+                    contents.sync();
+                    base.files.insert(*id, contents.bytes().to_vec());
+                }
+                Inode::Directory(directory) => {
+                    directory.sync();
+                    base.directories.insert(*id, directory.names.clone());
+                }
+            }
+        }
+        self.recording = Some(Recording { base, changes: Vec::new() });
+    }
+
+    /// What was written down since [`Disk::record`].
+    pub(super) fn recording(&self) -> Option<&Recording> {
+        self.recording.as_ref()
+    }
+
+    /// Replaces everything, as if it had always been there.
+    pub(super) fn install(&mut self, image: &Image) {
+        let file = |bytes: &Vec<u8>| Inode::File { contents: Contents::of(bytes.clone()), open: 0 };
+        let directory = |names: &BTreeMap<String, InodeId>| {
+            let (names, durable) = (names.clone(), names.clone());
+            Inode::Directory(Directory { names, durable, unsynced: Vec::new() })
+        };
+        let files = image.files.iter().map(|(id, bytes)| (*id, file(bytes)));
+        let directories = image.directories.iter().map(|(id, names)| (*id, directory(names)));
+        self.inodes = files.chain(directories).collect();
+        self.next_inode = self.inodes.last_key_value().map_or(ROOT, |(id, _)| *id) + 1;
+        self.locked.clear();
+        self.recording = None;
     }
 
     /// The directory that holds `path`'s last name, and that name.
