@@ -10,7 +10,7 @@ use crate::tidy::{files, shown};
 use crate::workspace::Workspace;
 
 /// Crates by the names they are imported as; `ottla` is the binary, whose tests use the clients of the simulation.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 21] = [
     "model",
     "wire",
     "record",
@@ -28,6 +28,7 @@ const ORDER: [&str; 20] = [
     "controller",
     "broker",
     "cli",
+    "crash-states",
     "history",
     "sim-tests",
     "ottla",

@@ -1,0 +1,158 @@
+//! What the log does to the disk, one operation each, on a log that did other things before.
+
+use rt::sim::Sim;
+
+use crate::stage::{Script, Stage};
+
+/// An operation: brings a log to where it begins, begins to write down, and does it.
+pub struct Operation {
+    /// What it is called.
+    pub name: &'static str,
+    run: fn(&mut Stage<'_>),
+}
+
+/// All of them.
+pub const ALL: [Operation; 11] = [
+    Operation { name: "create", run: create },
+    Operation { name: "append", run: append },
+    Operation { name: "roll", run: roll },
+    Operation { name: "index and snapshot", run: index_and_snapshot },
+    Operation { name: "checkpoint", run: checkpoint },
+    Operation { name: "leader epoch", run: leader_epoch },
+    Operation { name: "retention", run: retention },
+    Operation { name: "delete records", run: delete_records },
+    Operation { name: "truncate", run: truncate },
+    Operation { name: "delete", run: delete },
+    Operation { name: "close and recover", run: close_and_recover },
+];
+
+impl Operation {
+    /// Does it in the world of `seed`.
+    pub fn script(&self, seed: u64) -> Script {
+        let sim = Sim::new(seed);
+        let mut stage = Stage::new(&sim, seed);
+        (self.run)(&mut stage);
+        stage.script()
+    }
+}
+
+/// A log with some segments, synced.
+fn begin(stage: &mut Stage<'_>, batches: usize) {
+    stage.start();
+    stage.append(batches);
+    stage.sync();
+}
+
+fn create(stage: &mut Stage<'_>) {
+    stage.record();
+    stage.start();
+    stage.append(2);
+    stage.sync();
+}
+
+fn append(stage: &mut Stage<'_>) {
+    begin(stage, 1);
+    stage.record();
+    for _ in 0..2 {
+        let batches = 1 + stage.below(2);
+        stage.append(batches);
+        stage.sync();
+    }
+    stage.append(2);
+}
+
+fn roll(stage: &mut Stage<'_>) {
+    begin(stage, 4);
+    stage.record();
+    stage.append(6);
+    stage.sync();
+    stage.append(1);
+    stage.sync();
+}
+
+fn index_and_snapshot(stage: &mut Stage<'_>) {
+    begin(stage, 2);
+    stage.append(2);
+    stage.record();
+    stage.rest();
+    stage.sync();
+    stage.sync();
+    stage.append(1);
+    stage.rest();
+    stage.sync();
+    stage.sync();
+}
+
+fn checkpoint(stage: &mut Stage<'_>) {
+    begin(stage, 2);
+    stage.checkpoint();
+    stage.record();
+    for _ in 0..3 {
+        stage.append(1);
+        stage.sync();
+        stage.checkpoint();
+    }
+}
+
+fn leader_epoch(stage: &mut Stage<'_>) {
+    begin(stage, 2);
+    stage.record();
+    for _ in 0..2 {
+        stage.begin_epoch();
+        stage.append(1);
+        stage.sync();
+    }
+}
+
+fn retention(stage: &mut Stage<'_>) {
+    begin(stage, 16);
+    stage.sync();
+    stage.record();
+    stage.retain(6_000);
+    stage.append(1);
+    stage.sync();
+    stage.retain(0);
+    stage.append(1);
+    stage.sync();
+}
+
+fn delete_records(stage: &mut Stage<'_>) {
+    begin(stage, 12);
+    stage.checkpoint();
+    stage.record();
+    stage.delete_records();
+    stage.append(1);
+    stage.sync();
+    stage.delete_records();
+}
+
+fn truncate(stage: &mut Stage<'_>) {
+    begin(stage, 10);
+    stage.checkpoint();
+    stage.record();
+    stage.truncate();
+    stage.append(2);
+    stage.sync();
+    stage.truncate();
+}
+
+fn delete(stage: &mut Stage<'_>) {
+    begin(stage, 8);
+    stage.checkpoint();
+    stage.record();
+    stage.append(1);
+    stage.delete();
+}
+
+fn close_and_recover(stage: &mut Stage<'_>) {
+    begin(stage, 5);
+    stage.append(3);
+    stage.power_cut();
+    stage.record();
+    stage.start();
+    stage.append(2);
+    stage.close();
+    stage.start();
+    stage.append(1);
+    stage.sync();
+}

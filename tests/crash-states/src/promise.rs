@@ -1,0 +1,117 @@
+//! What a log must be after a power cut, whatever that left.
+//!
+//! - P1 Everything below the durable end is there, at its offsets; beyond it some batches are, whole and in order, and
+//!   nothing else (I1, I5).
+//! - P2 Producers and epochs are those of the batches that are there (I6).
+//! - P3 The log starts no earlier than it was said to, and no later than somebody asked for.
+//! - P4 What was deleted does not come back.
+
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+
+use log::{LeaderEpochs, Producers};
+use model::{LeaderEpoch, Offset, TimestampMs};
+use record::BatchHeader;
+
+use crate::life::{Life, values};
+
+/// A batch that was appended.
+#[derive(Clone)]
+pub struct Batch {
+    /// As it is in the log.
+    pub header: BatchHeader,
+    /// Its records' values.
+    pub values: Rc<[String]>,
+}
+
+/// What the log must be.
+#[derive(Clone)]
+pub struct Promise {
+    /// Everything that may be there, from offset zero on.
+    pub batches: Vec<Batch>,
+    /// All below is there.
+    pub durable: Offset,
+    /// Where the log may start.
+    pub start: RangeInclusive<Offset>,
+    /// Somebody asked for its deletion: the next start completes that.
+    pub is_deleted: bool,
+}
+
+impl Default for Promise {
+    fn default() -> Promise {
+        let start = Offset::ZERO..=Offset::ZERO;
+        Promise { batches: Vec::new(), durable: Offset::ZERO, start, is_deleted: false }
+    }
+}
+
+impl Promise {
+    /// Cuts what may be there.
+    pub fn truncate(&mut self, end: Offset) {
+        self.batches.retain(|batch| batch.header.next_offset() <= end);
+        self.durable = self.durable.min(end);
+    }
+
+    fn end(&self) -> Offset {
+        self.batches.last().map_or(Offset::ZERO, |batch| batch.header.next_offset())
+    }
+
+    /// Compares a log that was just opened; what is there is promised from now on.
+    pub fn check(&self, life: &Life) -> Result<Promise, String> {
+        let (start, end) = (life.log.log_start(), life.log.log_end());
+        if !self.start.contains(&start) {
+            return Err(format!("the log starts at {start}, not in {:?}", self.start));
+        }
+        if end < self.durable {
+            return Err(format!("the log ends at {end}, but {} was promised", self.durable));
+        }
+        let mut now = Promise { start: start..=start, ..self.clone() };
+        now.truncate(end);
+        now.durable = end;
+        if now.end() != end && start < end {
+            return Err(format!("the log ends at {end}, inside a batch or beyond {}", self.end()));
+        }
+        now.check_records(life, start)?;
+        if start == Offset::ZERO {
+            now.check_producers_and_epochs(life, end)?;
+        }
+        Ok(now)
+    }
+
+    fn check_records(&self, life: &Life, start: Offset) -> Result<(), String> {
+        let mut expected = Vec::new();
+        for batch in &self.batches {
+            for (offset, value) in (batch.header.base_offset.0..).zip(batch.values.iter()) {
+                if start.0 <= offset {
+                    expected.push(value.clone());
+                }
+            }
+        }
+        let found = values(&life.log.reader())?;
+        if found != expected {
+            return Err(format!("{} records are not the {} appended ones", found.len(), expected.len()));
+        }
+        Ok(())
+    }
+
+    fn check_producers_and_epochs(&self, life: &Life, end: Offset) -> Result<(), String> {
+        let (mut producers, mut epochs) = (Producers::default(), LeaderEpochs::default());
+        for batch in &self.batches {
+            producers.on_append(&batch.header, None, TimestampMs(0));
+            let epoch = batch.header.partition_leader_epoch;
+            if epochs.latest().is_none_or(|(latest, _)| latest < epoch) {
+                epochs.assign(epoch, batch.header.base_offset);
+            }
+        }
+        if life.log.producers() != &producers {
+            return Err(format!("producers are {:?}, not {producers:?}", life.log.producers()));
+        }
+        let reader = life.log.reader();
+        for epoch in (0..=life.epoch.0).map(LeaderEpoch) {
+            let (found, expected) = (reader.end_offset_for_epoch(epoch), epochs.end_offset_for(epoch, end));
+            if found != expected {
+                return Err(format!("epoch {epoch:?} ends at {found:?}, not {expected:?}"));
+            }
+        }
+        Ok(())
+    }
+}

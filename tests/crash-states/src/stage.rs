@@ -1,0 +1,236 @@
+//! Where an operation runs: its disk's changes are written down, and beside them what was promised when.
+//!
+//! - G1 What may happen is promised as possible before it is begun, what has happened as certain after it is done. So
+//!   the last promise before a change is the one that holds when the power goes there.
+
+use log::{Checkpoint, Offsets, RecoveryPointLowered, Retention};
+use model::{Offset, ProducerEpoch, ProducerId, TimestampMs, Uuid};
+use record::{BatchBuilder, BatchOptions, CheckedBatch, Compression, Producer};
+use rt::Rt;
+use rt::sim::{Recording, Sim};
+
+use crate::choices::Dice;
+use crate::life::{self, Life, NODE, partition};
+use crate::promise::{Batch, Promise};
+
+/// A log at work.
+pub struct Stage<'a> {
+    sim: &'a Sim,
+    rt: Rt,
+    life: Option<Life>,
+    dice: Dice,
+    promise: Promise,
+    marks: Vec<(usize, Promise)>,
+}
+
+/// What was written down: the disk's changes, and from which on which promise holds.
+pub struct Script {
+    /// The changes.
+    pub recording: Recording,
+    marks: Vec<(usize, Promise)>,
+}
+
+impl Script {
+    /// The promise that holds when the power goes before change `at`.
+    pub fn promise_at(&self, at: usize) -> &Promise {
+        let after = self.marks.partition_point(|(from, _)| *from <= at);
+        &self.marks[after.max(1) - 1].1
+    }
+}
+
+impl<'a> Stage<'a> {
+    /// A new node; nothing is written down yet.
+    pub fn new(sim: &'a Sim, seed: u64) -> Stage<'a> {
+        let rt = sim.node(NODE);
+        let promise = Promise::default();
+        Stage { sim, rt, life: None, dice: Dice::new(seed), promise, marks: Vec::new() }
+    }
+
+    /// A log that was started already.
+    pub fn resume(sim: &'a Sim, life: Life, promise: Promise, dice: Dice) -> Stage<'a> {
+        Stage { sim, rt: sim.node(NODE), life: Some(life), dice, promise, marks: Vec::new() }
+    }
+
+    /// What the log must be now.
+    pub fn promise(&self) -> Promise {
+        self.promise.clone()
+    }
+
+    /// Begins to write down.
+    pub fn record(&mut self) {
+        self.sim.disk(NODE).record();
+        self.marks.clear();
+        self.mark();
+    }
+
+    /// What was written down.
+    pub fn script(self) -> Script {
+        Script { recording: self.sim.disk(NODE).recording(), marks: self.marks }
+    }
+
+    fn mark(&mut self) {
+        self.marks.push((self.sim.disk(NODE).recorded(), self.promise.clone()));
+    }
+
+    fn life(&mut self) -> &mut Life {
+        self.life.as_mut().expect("the log was started")
+    }
+
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.dice.below(bound)
+    }
+
+    /// Starts the log.
+    pub fn start(&mut self) {
+        let life = life::open(&self.rt).expect("nothing is wrong with the disk");
+        self.promise = self.promise.check(&life).expect("the log is as promised");
+        self.life = Some(life);
+        self.mark();
+    }
+
+    /// Appends batches, one write for each few of them.
+    pub fn append(&mut self, batches: usize) {
+        for _ in 0..batches {
+            let next = self.life().log.log_end();
+            let (batch, values) = batch(&mut self.dice, next);
+            let epoch = self.life().epoch;
+            let mut header = *batch.header();
+            // What the log will make of it: the write may be cut and survive all the same (G1).
+            header.base_offset = next;
+            header.partition_leader_epoch = epoch;
+            self.promise.batches.push(Batch { header, values: values.into() });
+            self.mark();
+            let appended = self.life().log.append(batch, epoch, 0).expect("there is room");
+            assert_eq!(appended.last_offset, header.last_offset());
+            if self.below(3) == 0 {
+                self.write();
+            }
+        }
+        self.write();
+    }
+
+    /// Begins a new epoch: the next batch is in it.
+    pub fn begin_epoch(&mut self) {
+        self.life().epoch = self.life().epoch.next();
+    }
+
+    fn write(&mut self) {
+        self.life().log.write().expect("there is room");
+    }
+
+    /// Syncs: what was appended is promised.
+    pub fn sync(&mut self) {
+        self.write();
+        while let Some(job) = self.life().log.take_sync() {
+            let synced = job.run(self.rt.fs());
+            let durable = self.life().log.synced(synced).expect("the disk syncs");
+            self.promise.durable = self.promise.durable.max(durable);
+            self.mark();
+        }
+    }
+
+    /// Takes a snapshot and closes the indexes.
+    pub fn rest(&mut self) {
+        self.life().log.rest().expect("there is room");
+    }
+
+    /// Writes the recovery point down.
+    pub fn checkpoint(&mut self) {
+        let offset = self.life().log.recovery_point();
+        self.write_checkpoint(Checkpoint::RecoveryPoint, offset);
+    }
+
+    fn write_checkpoint(&mut self, which: Checkpoint, offset: Offset) {
+        let offsets = Offsets::from([(partition(), offset)]);
+        self.life().dir.write_checkpoint(which, &offsets).expect("there is room");
+    }
+
+    /// Cuts the log somewhere.
+    pub fn truncate(&mut self) {
+        let span = usize::try_from(self.life().log.log_end().0).expect("a small log");
+        let target = Offset(i64::try_from(self.below(span + 1)).expect("a small log"));
+        let target = self.life().log.end_if_cut_at(target).expect("it is in the log");
+        self.promise.durable = self.promise.durable.min(target);
+        self.mark();
+        let recovery_point = target.min(self.life().log.recovery_point());
+        self.write_checkpoint(Checkpoint::RecoveryPoint, recovery_point);
+        let end =
+            self.life().log.truncate_to(RecoveryPointLowered::persisted(target)).expect("the disk works");
+        self.promise.truncate(end);
+        self.mark();
+    }
+
+    /// Lets go of the oldest segments.
+    pub fn retain(&mut self, bytes: u64) {
+        let end = self.life().log.durable_end();
+        let retention = Retention { age_ms: None, bytes: Some(bytes) };
+        let start = self.life().log.expired_to(retention, 0, end).expect("the disk works");
+        if let Some(start) = start {
+            self.advance_start(start);
+        }
+    }
+
+    /// Deletes records up to somewhere.
+    pub fn delete_records(&mut self) {
+        let (start, end) = (self.life().log.log_start().0, self.life().log.durable_end().0);
+        let span = usize::try_from(end - start).expect("a small log");
+        let to = Offset(start + i64::try_from(self.below(span + 1)).expect("a small log"));
+        self.advance_start(to);
+    }
+
+    fn advance_start(&mut self, start: Offset) {
+        self.promise.start = *self.promise.start.start()..=start;
+        self.mark();
+        self.write_checkpoint(Checkpoint::LogStart, start);
+        self.promise.start = start..=start;
+        self.mark();
+        self.life().log.advance_start(start).expect("it is in the log");
+        self.life().log.remove_before_start().expect("the disk works");
+    }
+
+    /// Deletes the partition, as the start after a crash does again.
+    pub fn delete(&mut self) {
+        let Life { dir, log, .. } = self.life.take().expect("the log was started");
+        self.promise = Promise { is_deleted: true, ..Promise::default() };
+        self.mark();
+        log.delete();
+        dir.rename_for_deletion(&partition(), Uuid([5; 16])).expect("it is there");
+        dir.remove_deleted().expect("it is there");
+    }
+
+    /// Ends cleanly.
+    pub fn close(&mut self) {
+        self.write();
+        let Life { dir, log, .. } = self.life.take().expect("the log was started");
+        let end = log.log_end();
+        log.close().expect("the disk works");
+        self.promise.durable = end;
+        self.mark();
+        dir.close_clean().expect("the disk works");
+    }
+
+    /// The power goes.
+    pub fn power_cut(&mut self) {
+        self.life = None;
+        self.sim.power_cut(NODE);
+        self.rt = self.sim.node(NODE);
+    }
+}
+
+fn batch(dice: &mut Dice, next: Offset) -> (CheckedBatch, Vec<String>) {
+    let mut builder = BatchBuilder::new();
+    let mut values = Vec::new();
+    for index in 0..=dice.below(3) {
+        let value = format!("{next}+{index}:{}", "x".repeat(dice.below(500)));
+        let timestamp = 1_000 + next.0 * 10 + i64::try_from(dice.below(40)).expect("small");
+        builder.push(None, Some(value.as_bytes()), &[], TimestampMs(timestamp));
+        values.push(value);
+    }
+    // Sequence numbers are offsets: always in order, and gone with what was lost.
+    let base_sequence = i32::try_from(next.0).expect("small");
+    let producer = Producer { id: ProducerId(5), epoch: ProducerEpoch(0), base_sequence };
+    let options =
+        BatchOptions { compression: Compression::None, producer: Some(producer), ..BatchOptions::default() };
+    (builder.build(options).expect("records"), values)
+}
