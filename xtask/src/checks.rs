@@ -1,9 +1,9 @@
 //! The steps that cargo runs: formatting, lints, unit tests, the release build.
 
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::process;
 use crate::report::{Outcome, Tally};
@@ -87,6 +87,36 @@ pub fn full_disks(workspace: &Workspace) -> Result<Outcome> {
     command.args(["test", "--release", "--package", "ottla", "--test", "full_disk", "--quiet"]);
     command.env("OTTLA_FULL_DISK_MIB", "256").env("OTTLA_FULL_DISK_ROUNDS", "10");
     let ended = process::run(&mut command, &log_file(workspace, "full-disks"), SOAK_LIMIT)?;
+    Ok(Outcome::of(&ended, tally))
+}
+
+/// The states that a power cut may leave, with a progress bar of their own.
+pub fn show_crash_states(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
+    let status = crash_states(workspace).args(arguments).status().context("starting cargo")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The same as one step of many.
+pub fn all_crash_states(workspace: &Workspace) -> Result<Outcome> {
+    let mut command = crash_states(workspace);
+    let ended = process::run(&mut command, &log_file(workspace, "crash-states"), SOAK_LIMIT)?;
+    Ok(Outcome::of(&ended, |_| Some(Tally::ONE)))
+}
+
+fn crash_states(workspace: &Workspace) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(&workspace.root);
+    command.args(["run", "--release", "--quiet", "--package", "ottla-crash-states", "--"]);
+    command
+}
+
+/// `kill -9` of the real process under a mix of clients, so many times.
+pub fn kills(workspace: &Workspace, kills: u32) -> Result<Outcome> {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(&workspace.root);
+    command.args(["test", "--release", "--package", "ottla", "--test", "kills", "--quiet"]);
+    command.env("OTTLA_KILLS", kills.to_string());
+    let ended = process::run(&mut command, &log_file(workspace, "kills"), SOAK_LIMIT)?;
     Ok(Outcome::of(&ended, tally))
 }
 

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `tidy`, `soak`, `bench`.
+//! The project's own commands: `cargo xtask test`, `tidy`, `soak`, `crash-states`, `bench`.
 //!
 //! - Needs nothing but a Rust toolchain to be useful; what a missing runtime cannot show is reported as skipped.
 //! - Writes only below the target folder, and into `node_modules` folders that git ignores.
@@ -36,6 +36,7 @@ usage: cargo xtask COMMAND
   tidy              the house rules that a machine can check
   soak              simulations, crash tests and client suites, longer (OTTLA_SIM_SEEDS=500 seeds,
                     OTTLA_KILLS=50 kills a round, OTTLA_ROUNDS=3 rounds)
+  crash-states [N]  starts the log on N states (10,000) that a power cut may leave of each thing it does to the disk
   bench             Ottla and Apache Kafka in turn under the same load (bench/README.md)
     --check         compare the medians of several runs with bench/targets.txt
     --only WORD     only the scenarios whose names begin with WORD
@@ -61,6 +62,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "tidy" => report.step("tidy", || tidy::step(&workspace)),
         "bench" => return bench::run(&workspace, &report, rest),
         "soak" => soak::run(&workspace, &report),
+        "crash-states" => return checks::show_crash_states(&workspace, rest),
         _ => bail!("there is no command {command}\n\n{USAGE}"),
     }
     report.summary();
