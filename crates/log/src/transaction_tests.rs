@@ -205,6 +205,8 @@ fn what_could_not_be_written_began_and_ended_nothing() {
     };
     let mut log = Log::open(rt.fs(), options).expect("opens").0;
     run(&mut log, "w1 w2 a2");
+    // What was written is in a snapshot, which does not say where markers were.
+    log.rest().expect("rests");
     sync(&mut log, rt.fs());
     log.set_high_watermark(Offset(3));
     sim.disk("n1").set_free_bytes(0);
@@ -217,9 +219,9 @@ fn what_could_not_be_written_began_and_ended_nothing() {
     assert!(stale.is_err(), "the marker at 2 is still known to have come after the verification");
     assert_eq!(log.check_sequence(batch.header(), Verified::Since(Offset(3))), Ok(Sequence::New));
     sim.disk("n1").set_free_bytes(1 << 20);
-    run(&mut log, "a1");
+    run(&mut log, "c1");
     sync(&mut log, rt.fs());
     log.set_high_watermark(Offset(4));
     assert_eq!(log.last_stable_offset(), Offset(4));
-    check_aborted(&log, 0, 4, "1:0-3 2:1-2");
+    check_aborted(&log, 0, 4, "2:1-2");
 }

@@ -18,6 +18,7 @@ mod wire_and_connection;
 
 mod fetch;
 mod fetch_sessions;
+mod isolation;
 mod member;
 mod membership;
 mod offsets;
