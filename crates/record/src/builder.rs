@@ -148,7 +148,7 @@ impl BatchBuilder {
     }
 }
 
-fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+pub(crate) fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
     match bytes {
         None => varint::put_i32(out, -1),
         Some(bytes) => {

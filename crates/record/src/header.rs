@@ -33,6 +33,7 @@ pub(crate) const COMPRESSION_MASK: i16 = 0x07;
 pub(crate) const APPEND_TIME_BIT: i16 = 0x08;
 pub(crate) const TRANSACTIONAL_BIT: i16 = 0x10;
 pub(crate) const CONTROL_BIT: i16 = 0x20;
+pub(crate) const DELETE_HORIZON_BIT: i16 = 0x40;
 
 /// The only batch version a current broker takes or stores.
 pub const MAGIC: i8 = 2;
@@ -113,6 +114,26 @@ impl BatchHeader {
         Ok(header)
     }
 
+    /// The bytes it was read from.
+    pub(crate) fn to_bytes(self) -> [u8; BATCH_HEADER_BYTES] {
+        let mut bytes = [0; BATCH_HEADER_BYTES];
+        let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
+        put(BASE_OFFSET_AT, &self.base_offset.0.to_be_bytes());
+        put(LENGTH_AT, &self.batch_length.to_be_bytes());
+        put(LEADER_EPOCH_AT, &self.partition_leader_epoch.0.to_be_bytes());
+        put(MAGIC_AT, &self.magic.to_be_bytes());
+        put(CRC_AT, &self.crc.to_be_bytes());
+        put(ATTRIBUTES_AT, &self.attributes.to_be_bytes());
+        put(LAST_OFFSET_DELTA_AT, &self.last_offset_delta.to_be_bytes());
+        put(BASE_TIMESTAMP_AT, &self.base_timestamp.0.to_be_bytes());
+        put(MAX_TIMESTAMP_AT, &self.max_timestamp.0.to_be_bytes());
+        put(PRODUCER_ID_AT, &self.producer_id.0.to_be_bytes());
+        put(PRODUCER_EPOCH_AT, &self.producer_epoch.0.to_be_bytes());
+        put(BASE_SEQUENCE_AT, &self.base_sequence.to_be_bytes());
+        put(RECORD_COUNT_AT, &self.record_count.to_be_bytes());
+        bytes
+    }
+
     /// Bytes of the whole batch, header included.
     pub fn size_in_bytes(&self) -> usize {
         // `parse` refused lengths below MIN_LENGTH, and header fields are only written through it.
@@ -151,6 +172,11 @@ impl BatchHeader {
     /// Whether the records are markers for the broker, never shown to applications.
     pub fn is_control(&self) -> bool {
         self.attributes & CONTROL_BIT != 0
+    }
+
+    /// From when on compaction may drop the tombstones or the marker inside; `None` until it first kept them.
+    pub fn delete_horizon(&self) -> Option<TimestampMs> {
+        (self.attributes & DELETE_HORIZON_BIT != 0).then_some(self.base_timestamp)
     }
 
     /// Whether the producer numbers its batches.

@@ -5,7 +5,7 @@
 //! - R3 No number in a batch sizes an allocation; whatever is decompressed has a bound.
 //!
 //! Reading order: [`header`] is the layout, [`batch`] the gate, [`records`] what is inside,
-//! [`compression`] the codecs, [`builder`] the way to write one.
+//! [`compression`] the codecs, [`builder`] the way to write one, [`Decoded::rewrite`] to leave some of it out.
 //!
 //! Knows nothing of topics, files or requests. Layout: Kafka's `DefaultRecordBatch` and `DefaultRecord`.
 
@@ -17,6 +17,7 @@ mod end_transaction;
 pub mod header;
 mod recompress;
 pub mod records;
+mod rewrite;
 mod varint;
 mod xerial;
 
@@ -27,6 +28,7 @@ pub use compression::Compression;
 pub use end_transaction::EndTransaction;
 pub use header::{BATCH_HEADER_BYTES, BatchHeader, TimestampType};
 pub use records::{Decoded, Header, Headers, RecordView, Records, decode};
+pub use rewrite::emptied;
 
 #[cfg(test)]
 mod tests;

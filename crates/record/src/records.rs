@@ -24,8 +24,8 @@ pub struct RecordView<'a> {
     pub key: Option<&'a [u8]>,
     /// Its value; `None` is null, a tombstone in a compacted topic.
     pub value: Option<&'a [u8]>,
-    headers: &'a [u8],
-    header_count: i32,
+    pub(crate) headers: &'a [u8],
+    pub(crate) header_count: i32,
 }
 
 impl<'a> RecordView<'a> {
