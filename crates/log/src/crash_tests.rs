@@ -19,10 +19,10 @@ use crate::*;
 const NODE: &str = "n1";
 
 /// A generator of its own, so that a test's choices do not depend on how often the world draws.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

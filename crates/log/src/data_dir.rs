@@ -32,10 +32,17 @@ pub enum Checkpoint {
     LogStart,
     /// The high watermark.
     HighWatermark,
+    /// All below was compacted once.
+    CleanerOffset,
 }
 
 impl Checkpoint {
-    const ALL: [Checkpoint; 3] = [Checkpoint::RecoveryPoint, Checkpoint::LogStart, Checkpoint::HighWatermark];
+    const ALL: [Checkpoint; 4] = [
+        Checkpoint::RecoveryPoint,
+        Checkpoint::LogStart,
+        Checkpoint::HighWatermark,
+        Checkpoint::CleanerOffset,
+    ];
 
     /// The one in a file of this name.
     pub(crate) fn of_name(name: &str) -> Option<Checkpoint> {
@@ -47,6 +54,7 @@ impl Checkpoint {
             Checkpoint::RecoveryPoint => "recovery-point-offset-checkpoint",
             Checkpoint::LogStart => "log-start-offset-checkpoint",
             Checkpoint::HighWatermark => "replication-offset-checkpoint",
+            Checkpoint::CleanerOffset => "cleaner-offset-checkpoint",
         }
     }
 }

@@ -23,12 +23,12 @@ impl Folder {
         names::path(&self.dir, offset, kind)
     }
 
-    /// A file of a segment, from the open ones or opened now.
-    pub(crate) fn segment_file(&self, number: u64, base: Offset, kind: Kind) -> io::Result<File> {
-        self.files.get((number, kind), || self.fs.open(&self.path(base, kind), Open::ReadWrite))
+    /// A file of a segment that is there.
+    pub(crate) fn open(&self, offset: Offset, kind: Kind) -> io::Result<File> {
+        self.fs.open(&self.path(offset, kind), Open::ReadWrite)
     }
 
-    /// As [`Folder::segment_file`], created where there is none.
+    /// A file of a segment, from the open ones or opened now, created where there is none.
     pub(crate) fn new_segment_file(&self, number: u64, base: Offset, kind: Kind) -> io::Result<File> {
         self.files.get((number, kind), || self.fs.open(&self.path(base, kind), Open::Create))
     }
@@ -36,6 +36,15 @@ impl Folder {
     /// The directory whose sync makes this folder's own name durable.
     pub(crate) fn parent(&self) -> &Path {
         self.dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    /// Renames a file that may not be there; says whether it was.
+    pub(crate) fn rename_if_there(&self, from: &Path, to: &Path) -> io::Result<bool> {
+        match self.fs.rename(from, to) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Removes a file that may be gone already.

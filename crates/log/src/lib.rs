@@ -3,7 +3,7 @@
 //! Reading order: [`log`] writes and says what to sync, [`group_commit`] syncs for all partitions of a folder,
 //! [`reader`] reads at the same time, [`recovery`] and [`replay`] open what a crash left, [`segment`] is one file of batches
 //! with its indexes, [`producers`] and [`leader_epochs`] are what follows from the batches, [`data_dir`] is the
-//! folder of folders. [`inspect`] is beside all that: it shows files to people.
+//! folder of folders, [`cleaner`] compacts. [`inspect`] is beside all that: it shows files to people.
 //!
 //! Knows nothing of leaders, topics' settings beyond [`LogConfig`], or the wire.
 
@@ -12,6 +12,7 @@ mod aborted_recovery;
 mod batch_scan;
 mod checked_ranges;
 mod checkpoint;
+mod cleaner;
 mod closing;
 mod config;
 mod data_dir;
@@ -46,6 +47,7 @@ mod time_index;
 mod transactions;
 mod truncation;
 
+pub use cleaner::{CleanError, CleanOptions, Cleaned, Cleaning, Dirtiness, Lags, LastBatch, Step};
 pub use closing::close_all;
 pub use config::LogConfig;
 pub use data_dir::{Checkpoint, DataDir, DataDirError, Offsets, Owner};

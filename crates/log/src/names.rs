@@ -10,6 +10,12 @@ pub(crate) const LEADER_EPOCHS: &str = "leader-epoch-checkpoint";
 /// The topic id.
 pub(crate) const PARTITION_METADATA: &str = "partition.metadata";
 
+/// What ends the name of a file that compaction is writing.
+pub(crate) const CLEANED: &str = ".cleaned";
+
+/// What ends the name of a file that compaction wrote and that takes the place of others.
+pub(crate) const SWAP: &str = ".swap";
+
 /// The files of a segment, and the snapshot of producers that bears the same offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
@@ -19,6 +25,10 @@ pub(crate) enum Kind {
     AbortedIndex,
     Snapshot,
 }
+
+/// What a segment consists of, in the order in which it is put away: batches last, which make it one.
+pub(crate) const SEGMENT_KINDS: [Kind; 4] =
+    [Kind::OffsetIndex, Kind::TimeIndex, Kind::AbortedIndex, Kind::Log];
 
 impl Kind {
     fn extension(self) -> &'static str {
@@ -40,6 +50,16 @@ pub(crate) fn path(dir: &Path, offset: Offset, kind: Kind) -> PathBuf {
 /// The name of such a file once its segment is put away: `dir/00000000000000000042.log.deleted`.
 pub(crate) fn deleted_path(dir: &Path, offset: Offset, kind: Kind) -> PathBuf {
     dir.join(format!("{:020}.{}.deleted", offset.0, kind.extension()))
+}
+
+/// The name of such a file while compaction writes it: `dir/00000000000000000042.log.cleaned`.
+pub(crate) fn cleaned_path(dir: &Path, offset: Offset, kind: Kind) -> PathBuf {
+    dir.join(format!("{:020}.{}{CLEANED}", offset.0, kind.extension()))
+}
+
+/// The name of such a file once it is to take another's place: `dir/00000000000000000042.log.swap`.
+pub(crate) fn swap_path(dir: &Path, offset: Offset, kind: Kind) -> PathBuf {
+    dir.join(format!("{:020}.{}{SWAP}", offset.0, kind.extension()))
 }
 
 /// What a file name says it is; `None` for names that are not of this shape.

@@ -152,14 +152,7 @@ impl LogReader {
     ///
     /// `from` between `up_to` and the log's end reads nothing; outside the log it is out of range.
     pub fn read(&self, from: Offset, up_to: Offset, limits: ReadLimits) -> Result<Read, ReadError> {
-        match self.read_segments(from, up_to, limits) {
-            // Retention may have removed the segment meanwhile: then the bounds say so.
-            Err(ReadError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
-                self.look(from, up_to)?;
-                Err(ReadError::Io(error))
-            }
-            read => read,
-        }
+        again_where_gone(|| self.read_segments(from, up_to, limits))
     }
 
     fn read_segments(&self, from: Offset, up_to: Offset, limits: ReadLimits) -> Result<Read, ReadError> {
@@ -207,20 +200,26 @@ impl LogReader {
         wanted: TimestampMs,
         up_to: Offset,
     ) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
-        let (start, segments) = self.segments_below(up_to)?;
-        for (segment, size) in segments {
-            if segment.largest().timestamp < wanted {
-                continue;
+        again_where_gone(|| {
+            let (start, segments) = self.segments_below(up_to)?;
+            for (segment, size) in segments {
+                if segment.largest().timestamp < wanted {
+                    continue;
+                }
+                if let Some(found) = segment.first_at_or_after(wanted, start, size)? {
+                    return Ok(Some(found).filter(|&(offset, _)| offset < up_to));
+                }
             }
-            if let Some(found) = segment.first_at_or_after(wanted, start, size)? {
-                return Ok(Some(found).filter(|&(offset, _)| offset < up_to));
-            }
-        }
-        Ok(None)
+            Ok(None)
+        })
     }
 
     /// The record below `up_to` with the largest timestamp, the first of equals, and its timestamp.
     pub fn offset_of_max_timestamp(&self, up_to: Offset) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
+        again_where_gone(|| self.look_for_max_timestamp(up_to))
+    }
+
+    fn look_for_max_timestamp(&self, up_to: Offset) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
         let (_, segments) = self.segments_below(up_to)?;
         let mut best: Option<(Arc<Segment>, Largest)> = None;
         for (segment, size) in segments {
@@ -303,6 +302,15 @@ impl LogReader {
         }
         let below = state.segments.iter().filter(|segment| segment.base() < up_to);
         Ok((state.start, below.map(|segment| (Arc::clone(segment), segment.size())).collect()))
+    }
+}
+
+/// Does it again where a segment was gone by the time its files were opened: retention has removed it, which the bounds
+/// say then, or compaction has put another one in its place, which is found then.
+fn again_where_gone<T>(read: impl Fn() -> Result<T, ReadError>) -> Result<T, ReadError> {
+    match read() {
+        Err(ReadError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => read(),
+        read => read,
     }
 }
 

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use model::{Offset, TopicId};
 use rt::{File, Open};
 
+use crate::cleaner::finish_swaps;
 use crate::config::LogConfig;
 use crate::folder::Folder;
 use crate::index_file::IndexFile;
@@ -144,10 +145,10 @@ struct Listing {
 
 /// Lists the folder and removes what a crash left half-done, and segments below the start of the log.
 fn list(folder: &Folder, start_offset: Offset) -> io::Result<Listing> {
-    let (mut bases, mut indexes, mut snapshots, mut removed) = (Vec::new(), Vec::new(), Vec::new(), false);
+    let (mut bases, mut indexes, mut snapshots) = (Vec::new(), Vec::new(), Vec::new());
+    let mut removed = finish_swaps(folder)?;
     for entry in folder.fs.read_dir(&folder.dir)? {
-        let leftover =
-            [".tmp", ".deleted", ".cleaned", ".swap"].iter().any(|suffix| entry.name.ends_with(suffix));
+        let leftover = [".tmp", ".deleted"].iter().any(|suffix| entry.name.ends_with(suffix));
         match names::parse(&entry.name) {
             Some((base, Kind::Log)) => bases.push(base),
             Some((base, Kind::OffsetIndex | Kind::TimeIndex | Kind::AbortedIndex)) => {

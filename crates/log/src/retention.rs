@@ -15,7 +15,7 @@ use crate::folder::Folder;
 use crate::locks::{read, write};
 use crate::log::Log;
 use crate::log_error::LogError;
-use crate::names::{self, Kind};
+use crate::names::{self, Kind, SEGMENT_KINDS};
 use crate::segment::Segment;
 
 /// What may stay.
@@ -35,6 +35,10 @@ pub struct PutAway {
 }
 
 impl PutAway {
+    pub(crate) fn new(folder: &Arc<Folder>, segments: Vec<Offset>) -> PutAway {
+        PutAway { folder: Arc::clone(folder), segments }
+    }
+
     /// Whether there is nothing to remove.
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty()
@@ -43,16 +47,13 @@ impl PutAway {
     /// Frees the space; says of how many segments. Somebody who began to read them goes on reading.
     pub fn remove(self) -> io::Result<usize> {
         for &base in &self.segments {
-            for kind in SEGMENT_FILES {
+            for kind in SEGMENT_KINDS {
                 self.folder.remove_if_there(&names::deleted_path(&self.folder.dir, base, kind))?;
             }
         }
         Ok(self.segments.len())
     }
 }
-
-/// What a segment consists of, in the order in which it is put away (N3).
-const SEGMENT_FILES: [Kind; 4] = [Kind::OffsetIndex, Kind::TimeIndex, Kind::AbortedIndex, Kind::Log];
 
 impl Log {
     /// Where the log would start if `retention` were applied now, when that is later than it does.
@@ -108,7 +109,7 @@ impl Log {
         let put_away = self.put_away(&gone, start);
         put_away.map_err(|error| self.fence_on(error))?;
         let segments = gone.iter().map(|segment| segment.base()).collect();
-        Ok(PutAway { folder: Arc::clone(&self.shared.folder), segments })
+        Ok(PutAway::new(&self.shared.folder, segments))
     }
 
     /// Removes the segments that lie below the log's start at once; says how many.
@@ -121,7 +122,7 @@ impl Log {
         for segment in gone {
             segment.forget_files();
             let folder = &self.shared.folder;
-            for kind in SEGMENT_FILES {
+            for kind in SEGMENT_KINDS {
                 let (from, to) = (
                     folder.path(segment.base(), kind),
                     names::deleted_path(&folder.dir, segment.base(), kind),

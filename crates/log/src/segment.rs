@@ -3,13 +3,14 @@
 //! - S1 Batches are contiguous, each at or after the offset that follows the one before it.
 //! - S2 Bytes below `size` never change while the segment lives: it grows by appends, or ends earlier for good.
 //! - S3 Marks of what was checked lie at batch boundaries.
+//! - S4 A segment never reads another's files, though compaction gives its names to another one.
 //!
 //! The writer adds, readers look up at the same time. Knows nothing of what is durable.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 
 use model::limits::DECOMPRESSED_BATCH_BYTES_MAX;
 use model::{Offset, TimestampMs};
@@ -21,7 +22,7 @@ use crate::batch_scan::{BatchScan, Depth, Found, ScanError};
 use crate::checked_ranges::CheckedRanges;
 use crate::folder::Folder;
 use crate::index_file::IndexFile;
-use crate::locks::lock;
+use crate::locks::{lock, read, write};
 use crate::log_error::{Corruption, Damage, LogError, ReadError};
 use crate::names::Kind;
 use crate::offset_index::OffsetEntry;
@@ -69,6 +70,10 @@ pub(crate) struct Segment {
     pub(crate) offsets: IndexFile<OffsetEntry>,
     pub(crate) times: IndexFile<TimeEntry>,
     pub(crate) aborted: IndexFile<AbortedEntry>,
+    /// Its files while they do not bear its names: compaction made it.
+    held: RwLock<Vec<(Kind, File)>>,
+    /// Another segment bears its names.
+    is_replaced: AtomicBool,
 }
 
 impl Segment {
@@ -95,11 +100,17 @@ impl Segment {
             offsets,
             times,
             aborted,
+            held: RwLock::default(),
+            is_replaced: AtomicBool::new(false),
         }
     }
 
     pub(crate) fn base(&self) -> Offset {
         self.base
+    }
+
+    pub(crate) fn folder(&self) -> &Arc<Folder> {
+        &self.folder
     }
 
     /// Bytes that readers may see.
@@ -111,8 +122,32 @@ impl Segment {
         *lock(&self.largest)
     }
 
+    /// One of its files, from the open ones or opened now; `NotFound` when the segment is no part of its log any more.
     pub(crate) fn file(&self, kind: Kind) -> io::Result<File> {
-        self.folder.segment_file(self.number, self.base, kind)
+        if let Some((_, held)) = read(&self.held).iter().find(|(of, _)| *of == kind) {
+            return Ok(held.clone());
+        }
+        self.folder.files.get((self.number, kind), || {
+            let file = self.folder.open(self.base, kind)?;
+            // Looked at after the opening: what bore the name before it was given away is this segment's.
+            if self.is_replaced.load(Ordering::SeqCst) { Err(ErrorKind::NotFound.into()) } else { Ok(file) }
+        })
+    }
+
+    /// Reads through these files until they bear their names.
+    pub(crate) fn hold(&self, files: Vec<(Kind, File)>) {
+        *write(&self.held) = files;
+    }
+
+    /// The files bear their names now.
+    pub(crate) fn let_go(&self) {
+        *write(&self.held) = Vec::new();
+    }
+
+    /// Opens nothing by its names from now on: they are about to be another's.
+    pub(crate) fn give_names_away(&self) {
+        self.is_replaced.store(true, Ordering::SeqCst);
+        self.forget_files();
     }
 
     /// When its records were last added to, as its file system says.
