@@ -25,6 +25,7 @@ use txn::TxnConfig;
 
 use crate::admin::draw_uuid;
 use crate::checkpointer::{self, Checkpointer};
+use crate::cleaner;
 use crate::coordinator::Coordinators;
 use crate::disk::{self, DiskSpace};
 use crate::fetch_sessions::FetchSessions;
@@ -169,6 +170,7 @@ impl Broker {
         rt.spawn("reconciler", reconciler.run(committed));
         rt.spawn("markers", markers::run(Arc::clone(&node), ordered_markers));
         rt.spawn("retention", retention::run(rt.clone(), Arc::clone(&node)));
+        rt.spawn("log cleaner", cleaner::run(Arc::clone(&node)));
         rt.spawn("checkpoints", checkpointer::run(Arc::clone(&node)));
         node.limit_connections(&image);
         let (admission, service) = (node.admission.clone(), BrokerService::new(Arc::clone(&node)));

@@ -13,7 +13,7 @@ use rt::Rt;
 use rt::channel::Mutex;
 
 use crate::node::Node;
-use crate::partition::PartitionTable;
+use crate::partition::{Partition, PartitionTable};
 use crate::storage::{Positions, Storage};
 
 /// Kafka writes its high watermarks as often; recovery points may be older, for snapshots bound what is scanned.
@@ -61,13 +61,26 @@ impl Checkpointer {
         }
         Ok(())
     }
+
+    /// Writes down how far logs are compacted; one that is not written is only compacted again.
+    pub async fn write_cleaner_offsets(&self, partitions: &PartitionTable) -> io::Result<()> {
+        let _one_at_a_time = self.written.lock().await;
+        let cleaned = |partition: Arc<Partition>| Some((name_of(&partition), partition.cleaned_to()?));
+        let now = partitions.all().into_iter().filter_map(cleaned).collect();
+        let storage = Arc::clone(&self.storage);
+        self.rt.blocking(move || storage.write_cleaner_offsets(&now)).await
+    }
+}
+
+fn name_of(partition: &Partition) -> PartitionName {
+    PartitionName { topic: partition.topic.clone(), partition: partition.id.partition }
 }
 
 /// How far every open partition is.
 fn positions(partitions: &PartitionTable) -> Positions {
     let mut positions = Positions::default();
     for partition in partitions.all() {
-        let name = PartitionName { topic: partition.topic.clone(), partition: partition.id.partition };
+        let name = name_of(&partition);
         positions.recovery_points.insert(name.clone(), partition.durable_end());
         positions.log_starts.insert(name.clone(), partition.start_to_keep());
         positions.high_watermarks.insert(name, partition.high_watermark());

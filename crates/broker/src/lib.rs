@@ -14,6 +14,7 @@ mod alterations;
 mod broker;
 mod call;
 mod checkpointer;
+mod cleaner;
 #[cfg(test)]
 mod compat;
 mod coordinator;

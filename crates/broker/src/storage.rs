@@ -36,6 +36,7 @@ pub struct Storage {
 struct Found {
     recovery_points: Offsets,
     log_starts: Offsets,
+    cleaner_offsets: Offsets,
 }
 
 /// Offsets of every open partition, for the checkpoints.
@@ -63,6 +64,7 @@ impl Storage {
             found: Mutex::new(Found {
                 recovery_points: data.read_checkpoint(Checkpoint::RecoveryPoint)?,
                 log_starts: data.read_checkpoint(Checkpoint::LogStart)?,
+                cleaner_offsets: data.read_checkpoint(Checkpoint::CleanerOffset)?,
             }),
             data,
             files: Arc::new(OpenFiles::new(limits::OPEN_SEGMENTS_MAX)),
@@ -144,6 +146,7 @@ impl Storage {
             let mut found = self.found();
             found.recovery_points.remove(name);
             found.log_starts.remove(name);
+            found.cleaner_offsets.remove(name);
         }
         self.data.rename_for_deletion(name, unique).map(drop)
     }
@@ -167,6 +170,18 @@ impl Storage {
         let mut all = self.found().log_starts.clone();
         all.extend(log_starts.clone());
         self.data.write_checkpoint(Checkpoint::LogStart, &all)
+    }
+
+    /// How far a partition was compacted by earlier processes.
+    pub fn cleaned_to(&self, name: &PartitionName) -> Option<Offset> {
+        self.found().cleaner_offsets.get(name).copied()
+    }
+
+    /// Writes down how far logs are compacted.
+    pub fn write_cleaner_offsets(&self, cleaner_offsets: &Offsets) -> io::Result<()> {
+        let mut all = self.found().cleaner_offsets.clone();
+        all.extend(cleaner_offsets.clone());
+        self.data.write_checkpoint(Checkpoint::CleanerOffset, &all)
     }
 
     /// Leaves the mark that lets the next start trust every log (S3).

@@ -17,7 +17,7 @@ pub enum DiskFullPolicy {
 }
 
 /// Everything a broker can be told, resolved.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BrokerConfig {
     /// `node.id`.
     pub node_id: BrokerId,
@@ -91,6 +91,27 @@ pub struct BrokerConfig {
     pub disk_reserve_bytes: Option<u64>,
     /// `ottla.disk.full.policy`.
     pub disk_full_policy: DiskFullPolicy,
+    /// The `log.cleaner` keys.
+    pub cleaner: CleanerConfig,
+}
+
+/// How logs are compacted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CleanerConfig {
+    /// `log.cleaner.enable`.
+    pub is_enabled: bool,
+    /// `log.cleaner.threads`.
+    pub threads: usize,
+    /// `log.cleaner.backoff.ms`.
+    pub backoff_ms: u64,
+    /// `log.cleaner.dedupe.buffer.size`.
+    pub key_map_bytes: u64,
+    /// `log.cleaner.io.buffer.load.factor`.
+    pub key_map_load: f64,
+    /// `log.cleaner.io.buffer.size`.
+    pub io_buffer_bytes: usize,
+    /// `log.cleaner.io.max.bytes.per.second`.
+    pub io_bytes_per_second_max: f64,
 }
 
 impl BrokerConfig {
@@ -141,6 +162,15 @@ impl BrokerConfig {
                 Some("delete-oldest") => DiskFullPolicy::DeleteOldest,
                 Some(_) | None => DiskFullPolicy::Refuse,
             },
+            cleaner: CleanerConfig {
+                is_enabled: values.boolean("log.cleaner.enable"),
+                threads: values.size("log.cleaner.threads"),
+                backoff_ms: values.unsigned("log.cleaner.backoff.ms"),
+                key_map_bytes: values.unsigned("log.cleaner.dedupe.buffer.size"),
+                key_map_load: values.double("log.cleaner.io.buffer.load.factor"),
+                io_buffer_bytes: values.size("log.cleaner.io.buffer.size"),
+                io_bytes_per_second_max: values.double("log.cleaner.io.max.bytes.per.second"),
+            },
         })
     }
 }
@@ -171,6 +201,11 @@ impl<'a> Values<'a> {
 
     fn size(&self, name: &'static str) -> usize {
         usize::try_from(self.unsigned(name)).unwrap_or(usize::MAX)
+    }
+
+    fn double(&self, name: &'static str) -> f64 {
+        let text = self.text(name).expect("every number in `resolve` has a default");
+        text.parse().expect("layers give checked values only")
     }
 
     fn boolean(&self, name: &'static str) -> bool {

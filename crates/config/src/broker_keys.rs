@@ -3,7 +3,7 @@
 //! Sorted by name; the test of the table says so. Topic defaults take check and default from the topic's row.
 
 use crate::key::Check::{Any, AtLeast, Listeners, MinusOneOrBetween, OneFolder, OneOf, ProtocolMap};
-use crate::key::Kind::{Boolean, Int, List, Long, Short, String};
+use crate::key::Kind::{Boolean, Double, Int, List, Long, Short, String};
 use crate::key::{Check, Key, Kind, Update};
 use crate::topic_keys;
 
@@ -93,10 +93,23 @@ pub(crate) const KEYS: &[Key] = &[
          loopback addresses.")
         .kafka_has("PLAINTEXT://:9092", "a new server is reachable from its own machine until somebody chooses more; and they change at a \
                     restart only"),
+    key("log.cleaner.backoff.ms", Long, "15000", AtLeast(0),
+        "How long compaction rests when it finds nothing to do.").cluster_wide(),
+    key("log.cleaner.dedupe.buffer.size", Long, "134217728", Any,
+        "Memory for the keys of logs under compaction, shared by its threads; a log with more keys takes several \
+         passes.").cluster_wide(),
     default_of("log.cleaner.delete.retention.ms", "delete.retention.ms"),
+    key("log.cleaner.enable", Boolean, "true", Any, "Whether topics are compacted at all."),
+    key("log.cleaner.io.buffer.load.factor", Double, "0.9", Any,
+        "How full the table of keys may get.").cluster_wide(),
+    key("log.cleaner.io.buffer.size", Int, "524288", AtLeast(0),
+        "Memory for the records compaction reads and writes, shared by its threads.").cluster_wide(),
+    key("log.cleaner.io.max.bytes.per.second", Double, "1.7976931348623157E308", Any,
+        "Bytes a second that compaction reads and writes at most.").cluster_wide(),
     default_of("log.cleaner.max.compaction.lag.ms", "max.compaction.lag.ms"),
     default_of("log.cleaner.min.cleanable.ratio", "min.cleanable.dirty.ratio"),
     default_of("log.cleaner.min.compaction.lag.ms", "min.compaction.lag.ms"),
+    key("log.cleaner.threads", Int, "1", AtLeast(0), "How many logs are compacted at a time.").cluster_wide(),
     default_of("log.cleanup.policy", "cleanup.policy"),
     key("log.dirs", List, "./ottla-data", OneFolder, "The folder the data lies in.")
         .kafka_has("/tmp/kafka-logs", "a folder for temporary files is emptied by the next restart of the machine; and \
@@ -123,7 +136,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("log.roll.hours", Int, "168", AtLeast(1),
         "segment.ms of topics that do not set it, in hours; log.roll.ms goes first."),
     key("log.roll.jitter.hours", Int, "0", AtLeast(0),
-        "segment.jitter.ms of topics that do not set it, in hours; log.roll.jitter.ms goes first.").not_yet(),
+        "segment.jitter.ms of topics that do not set it, in hours; log.roll.jitter.ms goes first."),
     quiet_default_of("log.roll.jitter.ms", "segment.jitter.ms"),
     quiet_default_of("log.roll.ms", "segment.ms"),
     default_of("log.segment.bytes", "segment.bytes"),

@@ -6,7 +6,7 @@
 use crate::key::Check::{self, Any, AtLeast, Between, ListOf, OneOf};
 use crate::key::Effect::{self, NotNeeded, NotYet};
 use crate::key::Key;
-use crate::key::Kind::{self, Boolean, Class, Double, Int, List, Long, Short, String};
+use crate::key::Kind::{self, Boolean, Class, Int, List, Long, Short, String};
 use crate::key::Update::{self, ClusterWide, ReadOnly};
 
 const fn key(
@@ -223,20 +223,6 @@ pub(crate) const KEYS: &[Key] = table! {
         "How often leadership is compared with the preferred replicas.";
     "leader.replication.throttled.rate", Long, "9223372036854775807", AtLeast(0), ClusterWide, NotYet,
         "Bytes a second that this broker sends to throttled replicas at most.";
-    "log.cleaner.backoff.ms", Long, "15000", AtLeast(0), ClusterWide, NotYet,
-        "How long compaction rests when it finds nothing to do.";
-    "log.cleaner.dedupe.buffer.size", Long, "134217728", Any, ClusterWide, NotYet,
-        "Memory for the keys of logs under compaction.";
-    "log.cleaner.enable", Boolean, "true", Any, ReadOnly, NotYet,
-        "Whether topics are compacted at all.";
-    "log.cleaner.io.buffer.load.factor", Double, "0.9", Any, ClusterWide, NotYet,
-        "How full the table of keys may get.";
-    "log.cleaner.io.buffer.size", Int, "524288", AtLeast(0), ClusterWide, NotYet,
-        "Memory for the records compaction reads and writes.";
-    "log.cleaner.io.max.bytes.per.second", Double, "1.7976931348623157E308", Any, ClusterWide, NotYet,
-        "Bytes a second that compaction reads and writes at most.";
-    "log.cleaner.threads", Int, "1", AtLeast(0), ClusterWide, NotYet,
-        "Threads that compact logs.";
     "log.dir.failure.timeout.ms", Long, "30000", AtLeast(1), ReadOnly, NotNeeded,
         "How long a broker whose folder failed tries to tell the controller; the controller is in this process.";
     "log.flush.offset.checkpoint.interval.ms", Int, "60000", AtLeast(0), ReadOnly, NotNeeded,

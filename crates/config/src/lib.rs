@@ -24,7 +24,7 @@ mod topic_keys;
 
 use std::sync::LazyLock;
 
-pub use broker::{BrokerConfig, DiskFullPolicy};
+pub use broker::{BrokerConfig, CleanerConfig, DiskFullPolicy};
 pub use error::{ConfigError, Invalid};
 pub use key::{Check, Difference, Effect, Key, Kind, Scope, Synonym, Update, list};
 pub use layers::{Described, Layers, Overrides, SetAt, Source};

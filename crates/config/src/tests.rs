@@ -324,7 +324,7 @@ min.cleanable.ratio = 0.25
 [auto.create]
 topics.enable = false
 "#;
-    assert_eq!(settings.read_toml(text).map(|notices| notices.len()), Ok(1));
+    assert_eq!(settings.read_toml(text).map(|notices| notices.len()), Ok(0));
     let expected = map(&[
         ("num.partitions", "16"),
         ("listeners", "A://:1,B://:2"),

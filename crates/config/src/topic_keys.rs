@@ -75,8 +75,7 @@ pub(crate) const KEYS: &[Key] = &[
         AtLeast(0),
         &[same("log.cleaner.delete.retention.ms")],
         "How long a compacted topic keeps the mark of a deleted key, so that slow readers see the deletion.",
-    )
-    .not_yet(),
+    ),
     Key::topic(
         "file.delete.delay.ms",
         Long,
@@ -164,8 +163,7 @@ pub(crate) const KEYS: &[Key] = &[
         AtLeast(1),
         &[same("log.cleaner.max.compaction.lag.ms")],
         "The longest a record of a compacted topic may wait for compaction.",
-    )
-    .not_yet(),
+    ),
     Key::topic(
         "max.message.bytes",
         Int,
@@ -205,8 +203,7 @@ pub(crate) const KEYS: &[Key] = &[
         Fraction,
         &[same("log.cleaner.min.cleanable.ratio")],
         "The share of a compacted log that must be new before it is compacted again.",
-    )
-    .not_yet(),
+    ),
     Key::topic(
         "min.compaction.lag.ms",
         Long,
@@ -214,8 +211,7 @@ pub(crate) const KEYS: &[Key] = &[
         AtLeast(0),
         &[same("log.cleaner.min.compaction.lag.ms")],
         "The least time a record of a compacted topic stays as it is.",
-    )
-    .not_yet(),
+    ),
     Key::topic(
         "min.insync.replicas",
         Int,
@@ -321,8 +317,7 @@ pub(crate) const KEYS: &[Key] = &[
         AtLeast(0),
         &[same("log.roll.jitter.ms"), Synonym { key: "log.roll.jitter.hours", times: HOUR_MS }],
         "Up to how much earlier than segment.ms a segment may roll, so that many do not roll at once.",
-    )
-    .not_yet(),
+    ),
     Key::topic(
         "segment.ms",
         Long,

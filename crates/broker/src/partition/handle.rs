@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use config::TopicConfig;
-use log::{ActiveProducer, LogReader, Marker, PutAway, Retention, Verified};
+use log::{ActiveProducer, Cleaned, LastBatch, LogReader, Marker, PutAway, Retention, Verified};
 use model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs, TopicName, TopicPartition};
 use record::{CheckedBatch, EndTransaction};
 use replica::Acks;
@@ -79,6 +79,8 @@ pub struct Partition {
     transactions: RwLock<FxHashMap<ProducerId, ProducerEpoch>>,
     durable_end: AtomicI64,
     promised_start: AtomicI64,
+    /// -1 before the first compaction.
+    cleaned_to: AtomicI64,
     closed: AtomicBool,
     waiting: Mutex<Vec<(u64, Arc<Notify>)>>,
     next_waiter: AtomicU64,
@@ -106,6 +108,7 @@ impl Partition {
             transactions: RwLock::default(),
             durable_end: AtomicI64::new(0),
             promised_start: AtomicI64::new(0),
+            cleaned_to: AtomicI64::new(-1),
             closed: AtomicBool::new(false),
             waiting: Mutex::default(),
             next_waiter: AtomicU64::new(0),
@@ -166,6 +169,28 @@ impl Partition {
     pub async fn put_away_before(&self, to: Offset) -> Result<PutAway, PartitionError> {
         let (reply, put_away) = oneshot::channel();
         self.ask(Command::PutAwayBefore { partition: self.id, to, reply }, put_away).await?
+    }
+
+    /// Everything below was compacted once; `None` where nothing was.
+    pub fn cleaned_to(&self) -> Option<Offset> {
+        Some(Offset(self.cleaned_to.load(Ordering::Acquire))).filter(|&to| Offset::ZERO <= to)
+    }
+
+    /// Notes how far a compaction came.
+    pub fn set_cleaned_to(&self, to: Offset) {
+        self.cleaned_to.store(to.0, Ordering::Release);
+    }
+
+    /// What each of its idempotent producers wrote last, which compaction keeps.
+    pub async fn last_batches(&self) -> Result<Vec<(ProducerId, LastBatch)>, PartitionError> {
+        let (reply, batches) = oneshot::channel();
+        self.ask(Command::LastBatches(self.id, reply), batches).await
+    }
+
+    /// Puts a compacted segment in the place of those it was made of.
+    pub async fn swap_in(&self, cleaned: Box<Cleaned>) -> Result<(), PartitionError> {
+        let (reply, swapped) = oneshot::channel();
+        self.ask(Command::SwapIn { partition: self.id, cleaned, reply }, swapped).await?
     }
 
     /// What its idempotent producers did last, by id.

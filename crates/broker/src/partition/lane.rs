@@ -7,8 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{ActiveProducer, GroupCommit, Log, PutAway, Retention, SyncJob, Synced};
-use model::{Offset, TimestampMs, TopicPartition, limits};
+use log::{ActiveProducer, Cleaned, GroupCommit, LastBatch, Log, PutAway, Retention, SyncJob, Synced};
+use model::{Offset, ProducerId, TimestampMs, TopicPartition, limits};
 use record::CheckedBatch;
 use replica::{Acks, Contract, Leader};
 use rt::Rt;
@@ -87,6 +87,17 @@ pub enum Command {
         to: Offset,
         /// Who removes them.
         reply: oneshot::Sender<Result<PutAway, PartitionError>>,
+    },
+    /// Say what each producer wrote last.
+    LastBatches(TopicPartition, oneshot::Sender<Vec<(ProducerId, LastBatch)>>),
+    /// Put a compacted segment in force.
+    SwapIn {
+        /// Where.
+        partition: TopicPartition,
+        /// The segment.
+        cleaned: Box<Cleaned>,
+        /// Who hears.
+        reply: oneshot::Sender<Result<(), PartitionError>>,
     },
     /// Say what the producers did last.
     DescribeProducers(TopicPartition, oneshot::Sender<Vec<ActiveProducer>>),
@@ -235,6 +246,18 @@ impl Lane {
             Command::PutAwayBefore { partition, to, reply } => {
                 if let Some(leading) = self.partitions.get_mut(&partition) {
                     drop(reply.send(leading.advance_start(to)));
+                }
+            }
+            Command::LastBatches(partition, reply) => {
+                if let Some(leading) = self.partitions.get(&partition) {
+                    drop(reply.send(leading.last_batches()));
+                }
+            }
+            Command::SwapIn { partition, cleaned, reply } => {
+                if let Some(leading) = self.partitions.get_mut(&partition) {
+                    let put_away = leading.swap_in(*cleaned);
+                    let handle = Arc::clone(&leading.handle);
+                    drop(reply.send(put_away.map(|put_away| self.remove_later(&handle, put_away))));
                 }
             }
             Command::DescribeProducers(partition, reply) => {

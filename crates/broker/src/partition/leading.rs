@@ -11,9 +11,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use log::{ActiveProducer, Log, LogError, PutAway, Retention, Sequence, SyncJob, Synced};
+use log::{ActiveProducer, Cleaned, LastBatch, Log, LogError, PutAway, Retention, Sequence, SyncJob, Synced};
 use model::limits::{APPEND_COALESCED_BYTES, UNSYNCED_BYTES_MAX};
-use model::{Offset, TimestampMs};
+use model::{Offset, ProducerId, TimestampMs};
 use record::CheckedBatch;
 use replica::{Acks, Action, Contract, Event, Leader, Ticket, Waiter};
 use rt::channel::oneshot;
@@ -329,6 +329,23 @@ impl Leading {
         let put_away = self.log.advance_start(to).and_then(|()| self.log.put_away_before_start());
         // Readers of committed records cannot wait below the log's start.
         self.handle.publish_high_watermark(self.leader.high_watermark(), self.log.last_stable_offset());
+        put_away.map_err(|error| {
+            self.on_not_written(&error);
+            storage_failed()
+        })
+    }
+
+    /// What each producer wrote last, which compaction keeps.
+    pub fn last_batches(&self) -> Vec<(ProducerId, LastBatch)> {
+        self.log.producers().last_batches()
+    }
+
+    /// Puts a compacted segment in force.
+    pub fn swap_in(&mut self, cleaned: Cleaned) -> Result<PutAway, PartitionError> {
+        if self.failed {
+            return Err(storage_failed());
+        }
+        let put_away = self.log.swap_in(cleaned);
         put_away.map_err(|error| {
             self.on_not_written(&error);
             storage_failed()

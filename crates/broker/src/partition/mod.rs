@@ -11,5 +11,5 @@ mod opener;
 mod table;
 
 pub use handle::{AppendError, AppendReply, Appended, FetchGuard, Partition};
-pub use opener::{Opener, Opening};
+pub use opener::{Opener, Opening, log_config};
 pub use table::PartitionTable;

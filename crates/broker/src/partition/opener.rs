@@ -108,7 +108,11 @@ impl Opener {
         let (start, end) = (log.log_start(), log.log_end());
         let leader = Leader::new(self.broker, leader_epoch, replicas, contract(&config), end, start);
         let lane = self.lane_of(id).clone();
+        let name = PartitionName { topic: topic.clone(), partition: id.partition };
         let handle = Arc::new(Partition::new(id, topic, leader_epoch, log.reader(), lane.clone(), config));
+        if let Some(cleaned_to) = self.storage.cleaned_to(&name) {
+            handle.set_cleaned_to(cleaned_to);
+        }
         let new = NewPartition { handle: Arc::clone(&handle), log, leader };
         let (done, adopted) = oneshot::channel();
         // A lane that has ended drops the command, and with it who would answer.
@@ -190,11 +194,16 @@ impl Opener {
 }
 
 /// The topic's settings in the log's words.
-fn log_config(config: &TopicConfig) -> LogConfig {
+pub fn log_config(config: &TopicConfig) -> LogConfig {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     LogConfig {
         segment_bytes: config.segment_bytes,
-        segment_ms: signed(config.segment_ms),
+        // What waits for compaction does so in a segment that is closed.
+        segment_ms: if config.cleanup_policy.compact {
+            signed(config.segment_ms.min(config.max_compaction_lag_ms))
+        } else {
+            signed(config.segment_ms)
+        },
         segment_jitter_ms: signed(config.segment_jitter_ms),
         index_interval_bytes: config.index_interval_bytes,
         index_bytes_max: config.segment_index_bytes,
