@@ -9,6 +9,7 @@
 
 mod accounted;
 mod committed_offsets;
+mod compaction;
 mod connection;
 mod metadata_and_topics;
 mod peer;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod compaction;
 mod configs;
 mod connections;
 mod frozen;

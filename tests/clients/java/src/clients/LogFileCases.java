@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -24,7 +25,7 @@ final class LogFileCases {
     void dumpLog() throws Exception {
         Path folder = Files.createTempDirectory("dump-log");
         try {
-            String topic = write(folder);
+            String topic = write(folder, RECORDS, Map.of("segment.bytes", "1048576"));
             List<Path> segments = files(folder, topic, ".log");
             Check.that(segments.size() >= 2, "several segments, not " + segments);
             Check.equal((long) RECORDS, records(segments), "records in the segments");
@@ -35,28 +36,65 @@ final class LogFileCases {
             }
             Check.equal(1, files(folder, topic, "leader-epoch-checkpoint").size(), "leader-epoch-checkpoint");
         } finally {
-            try (var paths = Files.walk(folder)) {
-                for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
-                    Files.delete(path);
-                }
+            delete(folder);
+        }
+    }
+
+    @Case("dump-log reads a compacted log and its indexes")
+    void compactedLog() throws Exception {
+        Path folder = Files.createTempDirectory("compacted-log");
+        try {
+            int keys = RECORDS / 6;
+            String topic = write(folder, keys, Map.of("cleanup.policy", "compact", "segment.bytes", "1048576", "min.cleanable.dirty.ratio", "0.01"));
+            List<Path> segments = files(folder, topic, ".log");
+            String dumped = Tool.ok(Tool.DUMP_LOG, "--deep-iteration", "--print-data-log", "--files", joined(segments));
+            Check.equal(List.of(), dumped.lines().filter(line -> line.contains("isvalid: false")).toList(), "invalid batches");
+            List<Long> offsets = offsets(dumped);
+            Check.equal(offsets.stream().sorted().distinct().toList(), offsets, "offsets grow");
+            Check.that(offsets.size() < RECORDS / 2, "most records went, " + offsets.size() + " are left");
+            Map<String, String> newest = new HashMap<>();
+            Matcher found = Pattern.compile(" key: key (\\d+) payload: value (\\d+) ").matcher(dumped);
+            while (found.find()) {
+                newest.put(found.group(1), found.group(2));
+            }
+            Check.equal(keys, newest.size(), "keys");
+            newest.forEach((key, value) -> Check.equal(RECORDS - keys + Integer.parseInt(key), Integer.parseInt(value), "newest value of key " + key));
+            for (String kind : List.of(".index", ".timeindex")) {
+                verifyIndexes(files(folder, topic, kind));
+            }
+        } finally {
+            delete(folder);
+        }
+    }
+
+    private static void delete(Path folder) throws Exception {
+        try (var paths = Files.walk(folder)) {
+            for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(path);
             }
         }
     }
 
-    /** Starts a broker on the folder, writes with every codec, and stops it. */
-    private static String write(Path folder) throws Exception {
-        Process broker = new ProcessBuilder(Cluster.required("OTTLA_BIN"), "serve", "--data-dir", folder.toString(), "--listen", "127.0.0.1:0")
-            .redirectError(ProcessBuilder.Redirect.DISCARD).start();
+    /**
+     * Starts a broker on the folder, writes with every codec, and stops it. Keys come again after so many; where they do, the broker
+     * has time to compact what it has.
+     */
+    private static String write(Path folder, int keys, Map<String, String> configs) throws Exception {
+        Process broker = new ProcessBuilder(Cluster.required("OTTLA_BIN"), "serve", "--data-dir", folder.toString(), "--listen", "127.0.0.1:0",
+            "--set", "log.cleaner.backoff.ms=100").redirectError(ProcessBuilder.Redirect.DISCARD).start();
         try {
             String bootstrap = address(broker.inputReader());
-            String topic = createTopic(bootstrap, 1, Map.of("segment.bytes", "1048576"));
+            String topic = createTopic(bootstrap, 1, configs);
             int from = 0;
             for (String codec : List.of("none", "gzip", "snappy", "lz4", "zstd", "none")) {
                 List<ProducerRecord<String, String>> records = IntStream.range(from, from + RECORDS / 6)
-                    .mapToObj(i -> new ProducerRecord<>(topic, 0, "key " + i, ("value " + i + " ").repeat(40)))
+                    .mapToObj(i -> new ProducerRecord<>(topic, 0, "key " + i % keys, ("value " + i + " ").repeat(40)))
                     .toList();
                 Cluster.produce(records, Map.of("bootstrap.servers", bootstrap, "compression.type", codec, "batch.size", 4000));
                 from += RECORDS / 6;
+            }
+            if (configs.containsKey("cleanup.policy")) {
+                awaitCompaction(folder, topic);
             }
             broker.destroy(); // SIGTERM.
             Check.that(broker.waitFor(60, TimeUnit.SECONDS), "the broker stops");
@@ -65,6 +103,17 @@ final class LogFileCases {
         } finally {
             broker.destroyForcibly();
         }
+    }
+
+    /** Waits until everything but the segment in use was compacted, as the broker has written down. */
+    private static void awaitCompaction(Path folder, String topic) throws Exception {
+        Path checkpoint = folder.resolve("cleaner-offset-checkpoint");
+        Check.eventually(() -> {
+            List<Path> segments = files(folder, topic, ".log");
+            String inUse = segments.getLast().getFileName().toString().replace(".log", "");
+            String line = topic + " 0 " + Long.parseLong(inUse);
+            return Files.exists(checkpoint) && Files.readAllLines(checkpoint).contains(line);
+        }, () -> "compaction reaches the segment in use");
     }
 
     private static String address(BufferedReader lines) throws Exception {
@@ -88,14 +137,19 @@ final class LogFileCases {
         String dumped = Tool.ok(Tool.DUMP_LOG, "--deep-iteration", "--print-data-log", "--files", joined(segments));
         List<String> invalid = dumped.lines().filter(line -> line.contains("isvalid: false") || line.contains("not consecutive")).toList();
         Check.equal(List.of(), invalid, "invalid batches");
+        List<Long> offsets = offsets(dumped);
+        Check.equal(IntStream.range(0, offsets.size()).mapToObj(i -> (long) i).toList(), offsets, "offsets");
+        Check.that(List.of("gzip", "snappy", "lz4", "zstd").stream().allMatch(codec -> dumped.contains("compresscodec: " + codec)), "every codec");
+        return offsets.size();
+    }
+
+    private static List<Long> offsets(String dumped) {
         List<Long> offsets = new ArrayList<>();
         Matcher found = Pattern.compile("^\\| offset: (\\d+) ", Pattern.MULTILINE).matcher(dumped);
         while (found.find()) {
             offsets.add(Long.parseLong(found.group(1)));
         }
-        Check.equal(IntStream.range(0, offsets.size()).mapToObj(i -> (long) i).toList(), offsets, "offsets");
-        Check.that(List.of("gzip", "snappy", "lz4", "zstd").stream().allMatch(codec -> dumped.contains("compresscodec: " + codec)), "every codec");
-        return offsets.size();
+        return offsets;
     }
 
     /** Every entry points at the batch that holds it, and there are entries to say so of. */
