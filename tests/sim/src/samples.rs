@@ -109,6 +109,25 @@ fn rich(key: ApiKey, version: i16, topic_id: Uuid) -> Option<Bytes> {
                 FindCoordinatorRequest { coordinator_keys: vec![VICTIM.into()], ..Default::default() };
             encoded(&request, version)
         }
+        ApiKey::AddPartitionsToTxn => encoded(&add_partitions_to_txn(version), version),
+        ApiKey::TxnOffsetCommit => {
+            let partition = txn_offset_commit::TxnOffsetCommitRequestPartition {
+                committed_offset: 3,
+                committed_metadata: Some("note".into()),
+                ..Default::default()
+            };
+            let topic = txn_offset_commit::TxnOffsetCommitRequestTopic {
+                name: VICTIM.into(),
+                partitions: vec![partition],
+            };
+            let request = TxnOffsetCommitRequest {
+                transactional_id: VICTIM.into(),
+                group_id: VICTIM.into(),
+                topics: vec![topic],
+                ..Default::default()
+            };
+            encoded(&request, version)
+        }
         ApiKey::ElectLeaders => {
             let topic = elect_leaders::TopicPartitions { topic: VICTIM.into(), partitions: vec![0, 1] };
             encoded(
@@ -150,6 +169,25 @@ fn rich(key: ApiKey, version: i16, topic_id: Uuid) -> Option<Bytes> {
         }
         other => plain(other, version),
     }
+}
+
+fn add_partitions_to_txn(version: i16) -> AddPartitionsToTxnRequest<'static> {
+    const BATCHED_SINCE: i16 = 4;
+    let topics =
+        vec![add_partitions_to_txn::AddPartitionsToTxnTopic { name: VICTIM.into(), partitions: vec![0, 1] }];
+    if version < BATCHED_SINCE {
+        return AddPartitionsToTxnRequest {
+            v3_and_below_transactional_id: VICTIM.into(),
+            v3_and_below_topics: topics,
+            ..Default::default()
+        };
+    }
+    let transaction = add_partitions_to_txn::AddPartitionsToTxnTransaction {
+        transactional_id: VICTIM.into(),
+        topics,
+        ..Default::default()
+    };
+    AddPartitionsToTxnRequest { transactions: vec![transaction], ..Default::default() }
 }
 
 fn produce(topic_id: Uuid) -> ProduceRequest<'static> {
@@ -241,6 +279,10 @@ plain! {
     DescribeQuorum DescribeQuorumRequest,
     UpdateFeatures UpdateFeaturesRequest,
     WriteTxnMarkers WriteTxnMarkersRequest,
+    AddPartitionsToTxn AddPartitionsToTxnRequest,
+    AddOffsetsToTxn AddOffsetsToTxnRequest,
+    EndTxn EndTxnRequest,
+    TxnOffsetCommit TxnOffsetCommitRequest,
     DescribeTransactions DescribeTransactionsRequest,
     ListTransactions ListTransactionsRequest,
 }

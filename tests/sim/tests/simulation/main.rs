@@ -15,4 +15,5 @@ mod power_cuts;
 mod retention;
 mod support;
 mod traces;
+mod transactions;
 mod validation;
