@@ -106,7 +106,7 @@ impl LogReader {
     }
 
     /// The aborted transactions with records among those from `from` to below `up_to`, by their first offsets.
-    pub(crate) fn aborted_transactions(
+    pub fn aborted_transactions(
         &self,
         from: Offset,
         up_to: Offset,

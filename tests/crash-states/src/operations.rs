@@ -12,13 +12,14 @@ pub struct Operation {
 }
 
 /// All of them.
-pub const ALL: [Operation; 11] = [
+pub const ALL: [Operation; 12] = [
     Operation { name: "create", run: create },
     Operation { name: "append", run: append },
     Operation { name: "roll", run: roll },
     Operation { name: "index and snapshot", run: index_and_snapshot },
     Operation { name: "checkpoint", run: checkpoint },
     Operation { name: "leader epoch", run: leader_epoch },
+    Operation { name: "transactions", run: transactions },
     Operation { name: "retention", run: retention },
     Operation { name: "delete records", run: delete_records },
     Operation { name: "truncate", run: truncate },
@@ -102,6 +103,21 @@ fn leader_epoch(stage: &mut Stage<'_>) {
         stage.append(1);
         stage.sync();
     }
+}
+
+fn transactions(stage: &mut Stage<'_>) {
+    begin(stage, 1);
+    stage.append_transactions(4);
+    stage.sync();
+    stage.record();
+    for _ in 0..3 {
+        // The second time around a segment is full, and its index of aborted transactions is closed with it.
+        stage.append_transactions(5);
+        stage.append(2);
+        stage.sync();
+    }
+    stage.rest();
+    stage.sync();
 }
 
 fn retention(stage: &mut Stage<'_>) {

@@ -2,7 +2,7 @@
 //!
 //! - P1 Everything below the durable end is there, at its offsets; beyond it some batches are, whole and in order, and
 //!   nothing else (I1, I5).
-//! - P2 Producers and epochs are those of the batches that are there (I6).
+//! - P2 Producers, epochs and aborted transactions are those of the batches that are there (I6, I7).
 //! - P3 The log starts no earlier than it was said to, and no later than somebody asked for.
 //! - P4 What was deleted does not come back.
 
@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use log::{LeaderEpochs, Producers};
 use model::{LeaderEpoch, Offset, TimestampMs};
-use record::BatchHeader;
+use record::{BatchHeader, EndTransaction};
 
 use crate::life::{Life, values};
 
@@ -22,6 +22,8 @@ pub struct Batch {
     pub header: BatchHeader,
     /// Its records' values.
     pub values: Rc<[String]>,
+    /// How it ends a transaction, when it is a marker.
+    pub end: Option<EndTransaction>,
 }
 
 /// What the log must be.
@@ -95,17 +97,24 @@ impl Promise {
 
     fn check_producers_and_epochs(&self, life: &Life, end: Offset) -> Result<(), String> {
         let (mut producers, mut epochs) = (Producers::default(), LeaderEpochs::default());
+        let mut aborted = Vec::new();
         for batch in &self.batches {
-            producers.on_append(&batch.header, None, TimestampMs(0));
+            aborted.extend(producers.on_append(&batch.header, batch.end, TimestampMs(0)));
             let epoch = batch.header.partition_leader_epoch;
             if epochs.latest().is_none_or(|(latest, _)| latest < epoch) {
                 epochs.assign(epoch, batch.header.base_offset);
             }
         }
-        if life.log.producers() != &producers {
-            return Err(format!("producers are {:?}, not {producers:?}", life.log.producers()));
+        let (found, expected) = (life.log.producers().active(), producers.active());
+        if found != expected {
+            return Err(format!("producers are {found:?}, not {expected:?}"));
         }
         let reader = life.log.reader();
+        let found = reader.aborted_transactions(Offset::ZERO, end).map_err(|error| error.to_string())?;
+        aborted.sort_by_key(|aborted: &log::AbortedTransaction| aborted.first_offset);
+        if found != aborted {
+            return Err(format!("aborted transactions are {found:?}, not {aborted:?}"));
+        }
         for epoch in (0..=life.epoch.0).map(LeaderEpoch) {
             let (found, expected) = (reader.end_offset_for_epoch(epoch), epochs.end_offset_for(epoch, end));
             if found != expected {

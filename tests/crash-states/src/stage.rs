@@ -4,8 +4,8 @@
 //!   the last promise before a change is the one that holds when the power goes there.
 
 use log::{Checkpoint, Offsets, RecoveryPointLowered, Retention};
-use model::{Offset, ProducerEpoch, ProducerId, TimestampMs, Uuid};
-use record::{BatchBuilder, BatchOptions, CheckedBatch, Compression, Producer};
+use model::{CoordinatorEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs, TransactionResult, Uuid};
+use record::{BatchBuilder, BatchOptions, CheckedBatch, Compression, EndTransaction, Producer};
 use rt::Rt;
 use rt::sim::{Recording, Sim};
 
@@ -94,20 +94,34 @@ impl<'a> Stage<'a> {
         for _ in 0..batches {
             let next = self.life().log.log_end();
             let (batch, values) = batch(&mut self.dice, next);
-            let epoch = self.life().epoch;
-            let mut header = *batch.header();
-            // What the log will make of it: the write may be cut and survive all the same (G1).
-            header.base_offset = next;
-            header.partition_leader_epoch = epoch;
-            self.promise.batches.push(Batch { header, values: values.into() });
-            self.mark();
-            let appended = self.life().log.append(batch, epoch, 0).expect("there is room");
-            assert_eq!(appended.last_offset, header.last_offset());
-            if self.below(3) == 0 {
-                self.write();
-            }
+            self.append_batch(batch, values, None);
         }
         self.write();
+    }
+
+    /// Appends batches of transactions of two producers, and their markers.
+    pub fn append_transactions(&mut self, batches: usize) {
+        for _ in 0..batches {
+            let next = self.life().log.log_end();
+            let (batch, values, end) = transactional(&mut self.dice, next);
+            self.append_batch(batch, values, end);
+        }
+        self.write();
+    }
+
+    fn append_batch(&mut self, batch: CheckedBatch, values: Vec<String>, end: Option<EndTransaction>) {
+        let epoch = self.life().epoch;
+        let mut header = *batch.header();
+        // What the log will make of it: the write may be cut and survive all the same (G1).
+        header.base_offset = self.life().log.log_end();
+        header.partition_leader_epoch = epoch;
+        self.promise.batches.push(Batch { header, values: values.into(), end });
+        self.mark();
+        let appended = self.life().log.append(batch, epoch, 0).expect("there is room");
+        assert_eq!(appended.last_offset, header.last_offset());
+        if self.below(3) == 0 {
+            self.write();
+        }
     }
 
     /// Begins a new epoch: the next batch is in it.
@@ -233,4 +247,23 @@ fn batch(dice: &mut Dice, next: Offset) -> (CheckedBatch, Vec<String>) {
     let options =
         BatchOptions { compression: Compression::None, producer: Some(producer), ..BatchOptions::default() };
     (builder.build(options).expect("records"), values)
+}
+
+/// What one of two transactional producers writes next: a record in its transaction, or that transaction's end.
+fn transactional(dice: &mut Dice, next: Offset) -> (CheckedBatch, Vec<String>, Option<EndTransaction>) {
+    let id = ProducerId(6 + i64::try_from(dice.below(2)).expect("small"));
+    let (epoch, timestamp) = (ProducerEpoch(0), TimestampMs(1_000 + next.0 * 10));
+    if dice.below(3) == 0 {
+        let result = if dice.below(3) == 0 { TransactionResult::Commit } else { TransactionResult::Abort };
+        let end = EndTransaction { result, coordinator_epoch: CoordinatorEpoch(0) };
+        let marker = end.batch(id, epoch, timestamp);
+        // A marker's value: its version and its coordinator's epoch.
+        return (marker, vec!["\0".repeat(6)], Some(end));
+    }
+    let value = format!("{next} of {}:{}", id.0, "x".repeat(dice.below(300)));
+    let mut builder = BatchBuilder::new();
+    builder.push(None, Some(value.as_bytes()), &[], timestamp);
+    let producer = Some(Producer { id, epoch, base_sequence: -1 });
+    let options = BatchOptions { producer, transactional: true, ..BatchOptions::default() };
+    (builder.build(options).expect("a record"), vec![value], None)
 }
