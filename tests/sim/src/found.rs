@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use client::{Admin, Client, Consumer, ConsumerConfig, Event, OffsetQuery, Start, TopicPartition};
+use client::{Admin, Client, Consumer, ConsumerConfig, Event, Isolation, OffsetQuery, Start, TopicPartition};
 use history::{Event as Noted, Recorder, Row};
 use model::Offset;
 
 use crate::load::{GROUP, place_of, row_of};
 
-/// Every record of a partition that is below its high watermark.
+/// Every record of a partition that is below its high watermark and committed; waits for open transactions to end.
 ///
 /// # Panics
 /// The broker does not serve it.
@@ -18,9 +18,8 @@ pub async fn rows_of(client: &Client, place: &TopicPartition) -> Vec<Row> {
     let ends = client.list_offsets(&query).await.expect("the end of a partition");
     let end = ends.get(place).copied().flatten().unwrap_or(Offset::ZERO);
     let starts = BTreeMap::from([(place.clone(), Start::Earliest)]);
-    let mut consumer = Consumer::assigned(client, ConsumerConfig::default(), &starts)
-        .await
-        .expect("a partition that is there");
+    let config = ConsumerConfig { isolation: Isolation::ReadCommitted, ..ConsumerConfig::default() };
+    let mut consumer = Consumer::assigned(client, config, &starts).await.expect("a partition that is there");
     let mut rows = Vec::new();
     while consumer.positions().get(place).copied() < Some(end) {
         if let Event::Records(records) = consumer.poll(Duration::from_secs(1)).await.expect("records") {

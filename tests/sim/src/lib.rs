@@ -12,3 +12,4 @@ pub mod samples;
 pub mod scenario;
 pub mod seeds;
 pub mod server;
+pub mod transactions;

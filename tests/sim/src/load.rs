@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use client::{
-    Admin, Client, Consumer, ConsumerConfig, Event, GroupConfig, NewRecord, NewTopic, OffsetQuery, Producer,
-    ProducerConfig, Reset, TopicPartition,
+    Admin, Client, Consumer, ConsumerConfig, Event, GroupConfig, Isolation, NewRecord, NewTopic, OffsetQuery,
+    Producer, ProducerConfig, Reset, TopicPartition,
 };
 use history::{Commit, Event as Noted, Kind, Outcome, Place, Poll, Recorder, Row, Send, sum_of};
 use model::{ErrorCode, Offset, TopicName};
@@ -56,17 +56,17 @@ pub struct Worker {
 }
 
 impl Worker {
-    fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         *self.stop.borrow()
     }
 
-    async fn pause(&mut self, millis: std::ops::RangeInclusive<u64>) {
+    pub(crate) async fn pause(&mut self, millis: std::ops::RangeInclusive<u64>) {
         let millis = self.draw.within(millis);
         self.rt.sleep(Duration::from_millis(millis)).await;
     }
 
     /// Draws a record's value and writes the record down as sent.
-    fn begin(&mut self, record: &str, place: &TopicPartition, kind: Kind) -> Vec<u8> {
+    pub(crate) fn begin(&mut self, record: &str, place: &TopicPartition, kind: Kind) -> Vec<u8> {
         let length = usize::try_from(self.draw.within(0..=300)).expect("a small length");
         let value: Vec<u8> = (0..length).map(|_| self.draw.number().to_le_bytes()[0]).collect();
         let (client, record, place) = (self.name.clone(), record.to_owned(), place_of(place));
@@ -179,7 +179,12 @@ async fn write_until_acknowledged(
 /// A member of the group: reads, and commits by hand now and then and whenever it must let go.
 pub async fn member(mut worker: Worker, topics: Vec<TopicName>) {
     let client = connect(&worker.rt, worker.address).await;
-    let config = ConsumerConfig { reset: Reset::Earliest, poll_records: 50, ..ConsumerConfig::default() };
+    let config = ConsumerConfig {
+        reset: Reset::Earliest,
+        poll_records: 50,
+        isolation: Isolation::ReadCommitted,
+        ..ConsumerConfig::default()
+    };
     let group = GroupConfig {
         session_timeout: SESSION_TIMEOUT,
         rebalance_timeout: Duration::from_secs(10),
@@ -189,37 +194,34 @@ pub async fn member(mut worker: Worker, topics: Vec<TopicName>) {
     };
     worker.recorder.note(Noted::Subscribe { client: worker.name.clone(), group: GROUP.to_owned() });
     let mut consumer = Consumer::in_group(&client, config, group, topics);
-    let mut dirty = BTreeMap::new();
     while !worker.is_stopped() {
         match consumer.poll(Duration::from_millis(200)).await {
             Ok(Event::Records(records)) => {
-                note_reads(&worker, records, &mut dirty);
+                note_reads(&worker, records);
                 if worker.draw.one_in(4) {
-                    commit(&mut worker, &mut consumer, &mut dirty).await;
+                    commit(&mut worker, &mut consumer).await;
                 }
             }
-            Ok(Event::Revoked(_) | Event::Idle) => commit(&mut worker, &mut consumer, &mut dirty).await,
+            Ok(Event::Revoked(_) | Event::Idle) => commit(&mut worker, &mut consumer).await,
             Ok(Event::Assigned(places)) => {
-                dirty.clear();
                 let places = places.iter().map(place_of).collect();
                 worker.recorder.note(Noted::Assign { client: worker.name.clone(), places });
             }
-            Ok(Event::Lost(_)) => dirty.clear(),
+            Ok(Event::Lost(_)) => {}
             Err(error) if error.is_retriable() => worker.pause(50..=200).await,
             Err(error) => panic!("a member of the group cannot go on: {error}"),
         }
     }
-    commit(&mut worker, &mut consumer, &mut dirty).await;
+    commit(&mut worker, &mut consumer).await;
     // It has nothing more to lose.
     let _ = consumer.close().await;
 }
 
-fn note_reads(worker: &Worker, records: Vec<client::Record>, dirty: &mut BTreeMap<TopicPartition, Offset>) {
+fn note_reads(worker: &Worker, records: Vec<client::Record>) {
     let mut polled: BTreeMap<TopicPartition, Vec<Row>> = BTreeMap::new();
     for record in records {
         let row = row_of(&record);
         let place = TopicPartition { topic: record.topic, partition: record.partition };
-        dirty.insert(place.clone(), record.offset.next());
         polled.entry(place).or_default().push(row);
     }
     for (place, rows) in polled {
@@ -236,17 +238,17 @@ pub fn row_of(record: &client::Record) -> Row {
     Row { offset: record.offset.0, record: name, sum }
 }
 
-async fn commit(worker: &mut Worker, consumer: &mut Consumer, dirty: &mut BTreeMap<TopicPartition, Offset>) {
-    if dirty.is_empty() {
+async fn commit(worker: &mut Worker, consumer: &mut Consumer) {
+    let positions = consumer.uncommitted();
+    if positions.is_empty() {
         return;
     }
     let attempt = format!("{}/{:016x}", worker.name, worker.draw.number());
-    let offsets = dirty.iter().map(|(place, offset)| (place_of(place), offset.0)).collect();
+    let offsets = positions.iter().map(|(place, offset)| (place_of(place), offset.0)).collect();
     let (group, transaction) = (GROUP.to_owned(), None);
     worker.recorder.note(Noted::Commit(Commit { attempt: attempt.clone(), group, offsets, transaction }));
     if consumer.commit().await.is_ok() {
         worker.recorder.note(Noted::Committed { attempt });
-        dirty.clear();
     }
 }
 

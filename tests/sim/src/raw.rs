@@ -79,15 +79,29 @@ pub fn produce(correlation_id: i32, place: &TopicPartition, records: &[(Vec<u8>,
     for (key, value) in records {
         builder.push(Some(key), Some(value), &[], TimestampMs(1_700_000_000_000));
     }
-    let batch = builder.build(BatchOptions::default()).expect("a batch of small records").to_vec();
+    let batch = builder.build(BatchOptions::default()).expect("a batch of small records");
+    produce_of(correlation_id, place, None, batch.to_vec())
+}
+
+/// The frame of a produce of this batch, acks=all.
+pub fn produce_of(
+    correlation_id: i32,
+    place: &TopicPartition,
+    transactional_id: Option<&str>,
+    batch: Vec<u8>,
+) -> Bytes {
     let data = PartitionProduceData { index: place.partition.0, records: Records::Bytes(batch.into()) };
     let topic = TopicProduceData {
         name: place.topic.as_str().into(),
         partition_data: vec![data],
         ..TopicProduceData::default()
     };
-    let request =
-        ProduceRequest { acks: -1, timeout_ms: 30_000, topic_data: vec![topic], ..ProduceRequest::default() };
+    let request = ProduceRequest {
+        transactional_id: transactional_id.map(Into::into),
+        acks: -1,
+        timeout_ms: 30_000,
+        topic_data: vec![topic],
+    };
     frame(correlation_id, &request, PRODUCE_VERSION)
 }
 

@@ -16,6 +16,7 @@ use crate::draw::Draw;
 use crate::found;
 use crate::load::{self, GROUP, TRIMMED, Worker};
 use crate::server::{Died, NODE, Server};
+use crate::transactions;
 
 /// What is wrong with the world beyond power cuts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,10 @@ const TOPICS: [(&str, i32); 2] = [("orders", 3), ("rides", 2)];
 /// Producers, and how many of them are idempotent: the first ones.
 const WRITERS: u32 = 5;
 const IDEMPOTENT_WRITERS: u32 = 3;
+
+/// Transactional producers, and the one topic they write to: the offsets of the other one are dense.
+const TRANSACTIONAL_WRITERS: [&str; 2] = ["transactional-0", "transactional-1"];
+const TRANSACTIONAL_TOPIC: &str = "rides";
 
 /// The member of the group that crashes.
 const FICKLE: &str = "reader-2";
@@ -202,6 +207,12 @@ impl Run<'_> {
             } else {
                 rt.spawn("writer", load::plain(worker, places()))
             });
+        }
+        for name in TRANSACTIONAL_WRITERS {
+            let worker = self.worker(name, server, draw, stop);
+            let places = places().into_iter().filter(|place| place.topic.as_str() == TRANSACTIONAL_TOPIC);
+            let work = transactions::transactional(worker, places.collect());
+            tasks.push(self.sim.node(name).spawn("writer", work));
         }
         let worker = self.worker("admin", server, draw, stop);
         tasks.push(worker.rt.clone().spawn("churn", load::churn(worker)));

@@ -45,6 +45,8 @@ impl<'a> Server<'a> {
             ("listeners", listeners.as_str()),
             ("group.initial.rebalance.delay.ms", "0"),
             ("offsets.topic.num.partitions", "4"),
+            ("transaction.state.log.num.partitions", "4"),
+            ("transaction.abort.timed.out.transaction.cleanup.interval.ms", "1000"),
             ("auto.create.topics.enable", "false"),
         ];
         for (key, value) in few.iter().chain(more) {

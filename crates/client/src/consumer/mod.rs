@@ -309,6 +309,11 @@ impl Consumer {
         Ok(())
     }
 
+    /// What [`Consumer::commit`] would commit now: positions that moved, past markers and aborted records too.
+    pub fn uncommitted(&self) -> BTreeMap<TopicPartition, Offset> {
+        self.fetcher.uncommitted()
+    }
+
     /// Commits if it commits by itself, and leaves the group.
     ///
     /// # Errors

@@ -1,0 +1,270 @@
+//! A transactional producer that speaks the first protocol (KIP-98) byte by byte: begins, writes, ends, and now and then
+//! leaves a transaction behind for its next life or its timeout to end.
+//!
+//! - T1 A request without an answer is sent again as it was: sequence numbers and epochs make that harmless.
+//! - T2 An answer that rules the producer out (fenced, expired) ends its life: what it asked for last is unknown, and
+//!   it begins anew, which ends what was open.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use client::TopicPartition;
+use history::{Ending, Event as Noted, Kind, Outcome};
+use model::{ErrorCode, ProducerEpoch, ProducerId, TimestampMs};
+use record::{BatchBuilder, BatchOptions, Producer};
+use wire::add_partitions_to_txn::AddPartitionsToTxnTopic;
+use wire::{
+    AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, EndTxnRequest, EndTxnResponse,
+    FindCoordinatorRequest, FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse, Request,
+};
+
+use crate::load::Worker;
+use crate::raw::{self, Raw};
+
+/// A transaction that nobody ends is ended after this, ms.
+const TRANSACTION_TIMEOUT_MS: i32 = 8_000;
+
+/// Longest wait for one answer.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Versions of the first protocol.
+const INIT_PRODUCER_ID_VERSION: i16 = 4;
+const ADD_PARTITIONS_VERSION: i16 = 3;
+const END_TXN_VERSION: i16 = 3;
+const FIND_COORDINATOR_VERSION: i16 = 4;
+
+/// The kind of coordinator that is looked for.
+const TRANSACTION: i8 = 1;
+
+/// This life is over (T2).
+struct RuledOut;
+
+/// A producer between two fencings.
+struct Transactional {
+    worker: Worker,
+    connection: Option<Raw>,
+    id: ProducerId,
+    epoch: ProducerEpoch,
+    sequences: BTreeMap<TopicPartition, i32>,
+    transactions: u64,
+    records: u64,
+}
+
+/// Runs one until it is told to stop.
+pub async fn transactional(worker: Worker, places: Vec<TopicPartition>) {
+    let (id, epoch) = (ProducerId(-1), ProducerEpoch(-1));
+    let (connection, sequences) = (None, BTreeMap::new());
+    let mut producer =
+        Transactional { worker, connection, id, epoch, sequences, transactions: 0, records: 0 };
+    while !producer.worker.is_stopped() {
+        producer.begin_life().await;
+        while !producer.worker.is_stopped() {
+            match producer.transaction(&places).await {
+                Ok(true) => producer.worker.pause(0..=60).await,
+                // It leaves the transaction to its next life, sometimes after its time is over.
+                Ok(false) => break,
+                Err(RuledOut) => break,
+            }
+        }
+    }
+    // Ends what the last life left open, so that nobody waits for its timeout.
+    producer.begin_life().await;
+}
+
+impl Transactional {
+    /// Takes its id, which fences the life before and aborts what that left open.
+    async fn begin_life(&mut self) {
+        let client = self.worker.name.clone();
+        self.worker.recorder.note(Noted::Crash { client: client.clone() });
+        let request = InitProducerIdRequest {
+            transactional_id: Some(client.into()),
+            transaction_timeout_ms: TRANSACTION_TIMEOUT_MS,
+            producer_id: -1,
+            producer_epoch: -1,
+        };
+        self.find_coordinator().await;
+        loop {
+            let answer = self.ask(&request, INIT_PRODUCER_ID_VERSION).await;
+            let decoded = wire::decode_response::<InitProducerIdResponse>(&answer, INIT_PRODUCER_ID_VERSION);
+            let (_, answer) = decoded.expect("an answer of that version");
+            match ErrorCode::from_code(answer.error_code) {
+                ErrorCode::None => {
+                    self.id = ProducerId(answer.producer_id);
+                    self.epoch = ProducerEpoch(answer.producer_epoch);
+                    self.sequences.clear();
+                    return;
+                }
+                code if is_passing(code) => self.worker.pause(20..=100).await,
+                code => panic!("{} gets no producer id: {code}", self.worker.name),
+            }
+        }
+    }
+
+    /// Looks for the coordinator, as clients do first: it is the one node, and makes the topic it keeps its state in.
+    async fn find_coordinator(&mut self) {
+        let request = FindCoordinatorRequest {
+            key_type: TRANSACTION,
+            coordinator_keys: vec![self.worker.name.clone().into()],
+            ..FindCoordinatorRequest::default()
+        };
+        loop {
+            let answer = self.ask(&request, FIND_COORDINATOR_VERSION).await;
+            let decoded =
+                wire::decode_response::<FindCoordinatorResponse<'_>>(&answer, FIND_COORDINATOR_VERSION);
+            let (_, answer) = decoded.expect("an answer of that version");
+            match ErrorCode::from_code(answer.coordinators[0].error_code) {
+                ErrorCode::None => return,
+                code if is_passing(code) => self.worker.pause(20..=100).await,
+                code => panic!("{} finds no coordinator: {code}", self.worker.name),
+            }
+        }
+    }
+
+    /// Does one transaction; false when it was left behind.
+    async fn transaction(&mut self, places: &[TopicPartition]) -> Result<bool, RuledOut> {
+        self.transactions += 1;
+        let name = format!("{}/t{}", self.worker.name, self.transactions);
+        let (client, transaction) = (self.worker.name.clone(), name.clone());
+        self.worker.recorder.note(Noted::Begin { client, transaction });
+        let mut added = BTreeSet::new();
+        for _ in 0..self.worker.draw.within(1..=4) {
+            let place = self.worker.draw.pick(places).clone();
+            if added.insert(place.clone()) {
+                self.add_partition(&place).await?;
+            }
+            self.write(&place, &name).await?;
+            self.worker.pause(0..=30).await;
+        }
+        if self.worker.draw.one_in(10) {
+            let beyond = u64::try_from(TRANSACTION_TIMEOUT_MS).expect("a time") + 1_000;
+            let wait = if self.worker.draw.one_in(4) { beyond } else { 0 };
+            self.worker.pause(wait..=wait).await;
+            return Ok(false);
+        }
+        self.end(name).await.map(|()| true)
+    }
+
+    async fn add_partition(&mut self, place: &TopicPartition) -> Result<(), RuledOut> {
+        let name = place.topic.as_str().to_owned();
+        let topic = AddPartitionsToTxnTopic { name: name.into(), partitions: vec![place.partition.0] };
+        let request = AddPartitionsToTxnRequest {
+            v3_and_below_transactional_id: self.worker.name.clone().into(),
+            v3_and_below_producer_id: self.id.0,
+            v3_and_below_producer_epoch: self.epoch.0,
+            v3_and_below_topics: vec![topic],
+            ..AddPartitionsToTxnRequest::default()
+        };
+        loop {
+            let answer = self.ask(&request, ADD_PARTITIONS_VERSION).await;
+            let decoded =
+                wire::decode_response::<AddPartitionsToTxnResponse<'_>>(&answer, ADD_PARTITIONS_VERSION);
+            let (_, answer) = decoded.expect("an answer of that version");
+            let result = &answer.results_by_topic_v3_and_below[0].results_by_partition[0];
+            match ErrorCode::from_code(result.partition_error_code) {
+                ErrorCode::None => return Ok(()),
+                code if is_passing(code) => self.worker.pause(20..=100).await,
+                _ => return Err(RuledOut),
+            }
+        }
+    }
+
+    /// Writes one batch of the transaction, again until it is acknowledged.
+    async fn write(&mut self, place: &TopicPartition, transaction: &str) -> Result<(), RuledOut> {
+        let mut records = Vec::new();
+        for _ in 0..self.worker.draw.within(1..=3) {
+            let name = format!("{}/{}", self.worker.name, self.records);
+            self.records += 1;
+            let value = self.worker.begin(&name, place, Kind::InTransaction(transaction.to_owned()));
+            records.push((name, value));
+        }
+        let next = self.sequences.entry(place.clone()).or_default();
+        let base_sequence = *next;
+        *next += i32::try_from(records.len()).expect("few records");
+        let mut builder = BatchBuilder::new();
+        for (name, value) in &records {
+            builder.push(Some(name.as_bytes()), Some(value), &[], TimestampMs(1_700_000_000_000));
+        }
+        let producer = Some(Producer { id: self.id, epoch: self.epoch, base_sequence });
+        let options = BatchOptions { producer, transactional: true, ..BatchOptions::default() };
+        let batch = builder.build(options).expect("a batch of small records");
+        let request = raw::produce_of(0, place, Some(&self.worker.name), batch.to_vec());
+        let outcome = loop {
+            let answer = self.exchange(&request).await;
+            let (_, code, base) = raw::produced(&answer).expect("an answer of that version");
+            match ErrorCode::from_code(code) {
+                ErrorCode::None => break Ok(base),
+                code if is_passing(code) => self.worker.pause(20..=100).await,
+                code => break Err(code),
+            }
+        };
+        for (index, (record, _)) in (0..).zip(records) {
+            let outcome = match outcome {
+                Ok(base) => Outcome::Done(Some(base + index)),
+                Err(code) => Outcome::Unknown(code.to_string()),
+            };
+            self.worker.recorder.note(Noted::Sent { record, outcome });
+        }
+        outcome.map(drop).map_err(|_| RuledOut)
+    }
+
+    async fn end(&mut self, transaction: String) -> Result<(), RuledOut> {
+        let ending = if self.worker.draw.one_in(4) { Ending::Abort } else { Ending::Commit };
+        self.worker.recorder.note(Noted::End { transaction: transaction.clone(), ending });
+        let request = EndTxnRequest {
+            transactional_id: self.worker.name.clone().into(),
+            producer_id: self.id.0,
+            producer_epoch: self.epoch.0,
+            committed: ending == Ending::Commit,
+        };
+        let outcome = loop {
+            let answer = self.ask(&request, END_TXN_VERSION).await;
+            let decoded = wire::decode_response::<EndTxnResponse>(&answer, END_TXN_VERSION);
+            let (_, answer) = decoded.expect("an answer of that version");
+            match ErrorCode::from_code(answer.error_code) {
+                ErrorCode::None => break Ok(()),
+                code if is_passing(code) => self.worker.pause(20..=100).await,
+                code => break Err(code),
+            }
+        };
+        let heard = match outcome {
+            Ok(()) => Outcome::Done(None),
+            Err(code) => Outcome::Unknown(code.to_string()),
+        };
+        self.worker.recorder.note(Noted::Ended { transaction, outcome: heard });
+        outcome.map_err(|_| RuledOut)
+    }
+
+    async fn ask<'a, Q: Request<'a>>(&mut self, request: &Q, version: i16) -> bytes::Bytes {
+        self.exchange(&raw::frame(0, request, version)).await
+    }
+
+    /// Sends a request until an answer comes (T1).
+    async fn exchange(&mut self, request: &[u8]) -> bytes::Bytes {
+        loop {
+            let mut open = match self.connection.take() {
+                Some(open) => open,
+                None => match Raw::connect(&self.worker.rt, self.worker.address).await {
+                    Ok(open) => open,
+                    Err(_) => {
+                        self.worker.pause(50..=200).await;
+                        continue;
+                    }
+                },
+            };
+            let attempt = async {
+                open.send(request).await.ok()?;
+                open.receive().await
+            };
+            // Without an answer the connection is given up: a late one must not be taken for the next.
+            if let Ok(Some(answer)) = self.worker.rt.timeout(ANSWER_PATIENCE, attempt).await {
+                self.connection = Some(open);
+                return answer;
+            }
+        }
+    }
+}
+
+/// Whether the same request may be answered otherwise in a moment.
+fn is_passing(code: ErrorCode) -> bool {
+    code.is_retriable() || code == ErrorCode::ConcurrentTransactions
+}
