@@ -24,12 +24,14 @@ use sim_tests::draw::Draw;
 use sim_tests::found;
 use sim_tests::load::{self, GROUP, Worker};
 use sim_tests::server::connect;
+use sim_tests::transactions::transactional as transactional_writer;
 
 /// Longest wait for anything that must happen; far more than it takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const TOPIC: &str = "orders";
-const PARTITIONS: i32 = 4;
+/// The topics, the second one for transactions only, and their partitions.
+const TOPICS: [(&str, i32); 2] = [("orders", 4), (TRANSACTIONAL, 3)];
+const TRANSACTIONAL: &str = "payments";
 
 /// A broker's process, on the same folder and port in each of its lives.
 struct Broker {
@@ -43,6 +45,7 @@ impl Broker {
         let mut process = Command::new(env!("CARGO_BIN_EXE_ottla"))
             .args(["serve", "--listen", address])
             .args(["--set", "auto.create.topics.enable=false", "--set", "group.initial.rebalance.delay.ms=0"])
+            .args(["--set", "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000"])
             .arg("--data-dir")
             .arg(folder)
             .stdout(Stdio::piped())
@@ -80,8 +83,11 @@ fn number(variable: &str, default: u64) -> u64 {
 }
 
 fn places() -> Vec<TopicPartition> {
-    let topic = TopicName::parse(TOPIC).unwrap();
-    (0..PARTITIONS).map(|partition| TopicPartition::new(topic.clone(), partition)).collect()
+    let of = |(topic, partitions): (&str, i32)| {
+        let topic = TopicName::parse(topic).unwrap();
+        (0..partitions).map(move |partition| TopicPartition::new(topic.clone(), partition))
+    };
+    TOPICS.into_iter().flat_map(of).collect()
 }
 
 /// The clients of the load, each until it is told to stop.
@@ -96,12 +102,16 @@ fn start_clients(rt: &Rt, address: SocketAddr, recorder: &Recorder, draw: &mut D
         draw: draw.split(),
         stop: stop.clone(),
     };
-    let topics = vec![TopicName::parse(TOPIC).unwrap()];
+    let topics = TOPICS.map(|(name, _)| TopicName::parse(name).unwrap()).to_vec();
+    let (transactional, calm): (Vec<_>, Vec<_>) =
+        places().into_iter().partition(|place| place.topic.as_str() == TRANSACTIONAL);
     let writers = vec![
-        rt.spawn("writer", load::idempotent(worker("idempotent-0", &writing), places())),
-        rt.spawn("writer", load::idempotent(worker("idempotent-1", &writing), places())),
-        rt.spawn("writer", load::plain(worker("plain-0", &writing), places())),
-        rt.spawn("writer", load::plain(worker("plain-1", &writing), places())),
+        rt.spawn("writer", load::idempotent(worker("idempotent-0", &writing), calm.clone())),
+        rt.spawn("writer", load::idempotent(worker("idempotent-1", &writing), calm.clone())),
+        rt.spawn("writer", load::plain(worker("plain-0", &writing), calm.clone())),
+        rt.spawn("writer", load::plain(worker("plain-1", &writing), calm)),
+        rt.spawn("writer", transactional_writer(worker("transactional-0", &writing), transactional.clone())),
+        rt.spawn("writer", transactional_writer(worker("transactional-1", &writing), transactional)),
         rt.spawn("churn", load::churn(worker("admin", &writing))),
     ];
     let readers = vec![
@@ -143,13 +153,15 @@ async fn drive(rt: Rt, folder: PathBuf, kills: u64, seed: u64) {
     let recorder = Recorder::default();
     let mut broker = Broker::start(&folder, "127.0.0.1:0");
     let client = connect(&rt, broker.address).await;
-    let topic = NewTopic {
-        name: TopicName::parse(TOPIC).unwrap(),
-        partitions: Some(PARTITIONS),
-        replication_factor: Some(1),
-        configs: BTreeMap::new(),
-    };
-    Admin::new(&client).create_topic(&topic).await.unwrap();
+    for (name, partitions) in TOPICS {
+        let topic = NewTopic {
+            name: TopicName::parse(name).unwrap(),
+            partitions: Some(partitions),
+            replication_factor: Some(1),
+            configs: BTreeMap::new(),
+        };
+        Admin::new(&client).create_topic(&topic).await.unwrap();
+    }
     let clients = start_clients(&rt, broker.address, &recorder, &mut draw);
     for _ in 0..kills {
         let acknowledged = recorder.acknowledged();
