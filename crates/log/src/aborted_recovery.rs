@@ -3,7 +3,7 @@
 //! - R1 Entries below what is trusted were synced with it; those behind it follow from the batches there.
 //! - R2 A segment without a file aborted nothing, unless its other indexes are missing too.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::sync::Arc;
 
 use model::{Offset, TimestampMs};
@@ -24,18 +24,14 @@ use crate::time_index::TimeEntry;
 impl Replay<'_> {
     /// The entries of a segment below what is trusted; `None` when they are to be found in the batches again.
     pub(crate) fn trusted_aborted(&self, base: Offset) -> io::Result<Option<Vec<AbortedEntry>>> {
-        let bytes = match self.folder.fs.read(&self.folder.path(base, Kind::AbortedIndex)) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let is_alone = self.trusted <= base
-                    || self.folder.fs.exists(&self.folder.path(base, Kind::OffsetIndex))?;
-                return Ok(is_alone.then(Vec::new));
-            }
-            Err(error) => return Err(error),
-        };
+        if !self.indexed.contains(&(base, Kind::AbortedIndex)) {
+            let is_alone = self.trusted <= base || self.indexed.contains(&(base, Kind::OffsetIndex));
+            return Ok(is_alone.then(Vec::new));
+        }
+        let bytes = self.folder.fs.read(&self.folder.path(base, Kind::AbortedIndex))?;
         let mut entries: Vec<AbortedEntry> = sorted_prefix(&bytes);
         let is_whole = entries.len() * AbortedEntry::WIDTH == bytes.len()
-            && entries.first().is_none_or(|first| base < first.transaction.last_offset.next());
+            && entries.first().is_none_or(|first| base <= first.transaction.last_offset);
         entries.retain(|entry| entry.transaction.last_offset < self.trusted);
         Ok(Some(entries).filter(|_| is_whole || self.trusted <= base))
     }
@@ -51,7 +47,7 @@ impl Replay<'_> {
     ) -> Result<Segment, LogError> {
         let kept = aborted.as_deref().unwrap_or_default();
         let path = self.folder.path(base, Kind::AbortedIndex);
-        let index = if kept.is_empty() && !self.folder.fs.exists(&path)? {
+        let index = if kept.is_empty() && !self.indexed.contains(&(base, Kind::AbortedIndex)) {
             IndexFile::new(0, None)
         } else {
             self.index_of(base, Kind::AbortedIndex, kept)?

@@ -4,7 +4,6 @@
 //! captured with the indexes flushed, held back while the sync job that contains them runs, written when that
 //! succeeded, durable with the job after.
 
-use std::collections::btree_map::Entry;
 use std::io;
 
 use model::Offset;
@@ -150,14 +149,10 @@ impl Log {
 
     /// Writes index entries that wait in memory; they are synced with the next snapshot or roll.
     pub(crate) fn flush_indexes(&mut self) -> io::Result<()> {
-        for kind in self.active.flush_indexes()? {
-            if let Entry::Vacant(entry) = self.dirty_indexes.entry(kind) {
-                entry.insert(self.active.file(kind)?);
-            }
-            // The first aborted transaction of a segment creates its file.
-            self.dirty.names |= kind == Kind::AbortedIndex;
-        }
-        Ok(())
+        let flushed = self.active.flush_indexes(&mut self.dirty_indexes);
+        // The first aborted transaction of a segment creates its file.
+        self.dirty.names |= self.dirty_indexes.contains_key(&Kind::AbortedIndex);
+        flushed
     }
 
     /// Flushes the indexes and makes them part of the next sync job.

@@ -75,8 +75,8 @@ impl<E: Entry> IndexFile<E> {
         PENDING_MAX <= read(&self.entries).pending.len()
     }
 
-    /// Writes the entries that wait in memory; the file is not synced. Says whether there were any.
-    pub(crate) fn flush(&self, file: impl FnOnce() -> io::Result<File>) -> io::Result<bool> {
+    /// Writes the entries that wait in memory; yields the file, which is not synced, if there were any.
+    pub(crate) fn flush(&self, file: impl FnOnce() -> io::Result<File>) -> io::Result<Option<File>> {
         let (bytes, in_file, added) = {
             let entries = read(&self.entries);
             let mut bytes = Vec::with_capacity(entries.pending.len() * E::WIDTH);
@@ -84,14 +84,15 @@ impl<E: Entry> IndexFile<E> {
             (bytes, entries.in_file, entries.pending.len())
         };
         if added == 0 {
-            return Ok(false);
+            return Ok(None);
         }
         // Written without the lock: readers still find these entries in memory.
-        file()?.write_all_at(&[IoSlice::new(&bytes)], in_file * count(E::WIDTH))?;
+        let file = file()?;
+        file.write_all_at(&[IoSlice::new(&bytes)], in_file * count(E::WIDTH))?;
         let mut entries = write(&self.entries);
         entries.pending = Vec::new();
         entries.in_file += count(added);
-        Ok(true)
+        Ok(Some(file))
     }
 
     /// The last entry for which `before` holds; it must hold for a prefix of the entries.

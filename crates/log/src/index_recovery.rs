@@ -3,6 +3,7 @@
 //! - R1 Entries below what is trusted were synced with it; a file that is missing, or cannot be what was written, is
 //!   trusted nowhere.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
@@ -158,7 +159,6 @@ impl Replay<'_> {
         offsets: Vec<OffsetEntry>,
         times: Vec<TimeEntry>,
     ) -> Result<Segment, LogError> {
-        // Before the other indexes are created where they are missing: then this one may be missing as well.
         let aborted = self.trusted_aborted(base)?;
         let offsets = self.index_of(base, Kind::OffsetIndex, &offsets)?;
         let times = self.index_of(base, Kind::TimeIndex, &times)?;
@@ -185,10 +185,10 @@ impl Replay<'_> {
     }
 
     pub(crate) fn flush_indexes(&mut self, segment: &Segment) -> io::Result<()> {
-        for kind in segment.flush_indexes()? {
-            self.touched.push(segment.file(kind)?);
-            self.names_changed |= kind == Kind::AbortedIndex;
-        }
+        let mut unsynced = BTreeMap::new();
+        segment.flush_indexes(&mut unsynced)?;
+        self.names_changed |= unsynced.contains_key(&Kind::AbortedIndex);
+        self.touched.extend(unsynced.into_values());
         Ok(())
     }
 }

@@ -8,6 +8,7 @@
 //! - V3 What is kept is written over itself where that is not known to be durable, and synced before it is used. Later segments go before the one in front is cut, so that a crash
 //!   in between finds a torn tail again, only a shorter one (I10).
 
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
@@ -95,6 +96,7 @@ pub(crate) fn recover(
     epochs.truncate_from_end(trusted);
     let mut replay = Replay {
         folder,
+        indexed: &listing.indexed,
         snapshots: &snapshots,
         config,
         recovery,
@@ -139,6 +141,8 @@ fn name_topic(folder: &Folder, topic_id: Option<TopicId>) -> Result<Option<File>
 
 struct Listing {
     bases: Vec<Offset>,
+    /// Which segments have which indexes.
+    indexed: BTreeSet<(Offset, Kind)>,
     snapshots: Vec<Offset>,
     removed: bool,
 }
@@ -151,8 +155,8 @@ fn list(folder: &Folder, start_offset: Offset) -> io::Result<Listing> {
         let leftover = [".tmp", ".deleted"].iter().any(|suffix| entry.name.ends_with(suffix));
         match names::parse(&entry.name) {
             Some((base, Kind::Log)) => bases.push(base),
-            Some((base, Kind::OffsetIndex | Kind::TimeIndex | Kind::AbortedIndex)) => {
-                indexes.push((base, entry.name));
+            Some((base, kind @ (Kind::OffsetIndex | Kind::TimeIndex | Kind::AbortedIndex))) => {
+                indexes.push((base, kind, entry.name));
             }
             Some((offset, Kind::Snapshot)) => snapshots.push(offset),
             None if leftover && !entry.is_dir => {
@@ -162,10 +166,13 @@ fn list(folder: &Folder, start_offset: Offset) -> io::Result<Listing> {
             None => {}
         }
     }
-    for (base, name) in indexes {
+    let mut indexed = BTreeSet::new();
+    for (base, kind, name) in indexes {
         if bases.binary_search(&base).is_err() {
             folder.fs.remove_file(&folder.dir.join(name))?;
             removed = true;
+        } else {
+            indexed.insert((base, kind));
         }
     }
     let below = bases.partition_point(|&base| base <= start_offset).saturating_sub(1);
@@ -173,7 +180,7 @@ fn list(folder: &Folder, start_offset: Offset) -> io::Result<Listing> {
         remove_segment(folder, base)?;
         removed = true;
     }
-    Ok(Listing { bases, snapshots, removed })
+    Ok(Listing { bases, indexed, snapshots, removed })
 }
 
 /// Removes the files of a segment; what a crash leaves of them is removed or built anew at the next start.

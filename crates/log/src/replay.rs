@@ -3,6 +3,7 @@
 //! What is kept and was never known to be durable is written over itself before it is synced. After a sync that failed
 //! the page cache holds such bytes as clean: a later sync succeeds without taking them to the disk.
 
+use std::collections::BTreeSet;
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::sync::Arc;
@@ -36,6 +37,8 @@ struct Torn {
 /// A recovery under way: what was seen so far.
 pub(crate) struct Replay<'a> {
     pub(crate) folder: &'a Arc<Folder>,
+    /// Which segments had which indexes.
+    pub(crate) indexed: &'a BTreeSet<(Offset, Kind)>,
     /// Snapshots on disk, ascending.
     pub(crate) snapshots: &'a [Offset],
     pub(crate) config: &'a LogConfig,

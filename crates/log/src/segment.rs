@@ -7,6 +7,7 @@
 //!
 //! The writer adds, readers look up at the same time. Knows nothing of what is durable.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -188,17 +189,16 @@ impl Segment {
         self.offsets.wants_flush() || self.times.wants_flush() || self.aborted.wants_flush()
     }
 
-    /// Writes index entries that wait in memory; says into which files. None is synced.
-    pub(crate) fn flush_indexes(&self) -> io::Result<Vec<Kind>> {
-        let mut written = Vec::new();
-        let flushed = self.offsets.flush(|| self.file(Kind::OffsetIndex))?;
-        written.extend(flushed.then_some(Kind::OffsetIndex));
-        let flushed = self.times.flush(|| self.file(Kind::TimeIndex))?;
-        written.extend(flushed.then_some(Kind::TimeIndex));
+    /// Writes index entries that wait in memory; adds the files to those that are to be synced, also when one fails.
+    pub(crate) fn flush_indexes(&self, unsynced: &mut BTreeMap<Kind, File>) -> io::Result<()> {
+        let offsets = self.offsets.flush(|| self.file(Kind::OffsetIndex))?;
+        unsynced.extend(offsets.map(|file| (Kind::OffsetIndex, file)));
+        let times = self.times.flush(|| self.file(Kind::TimeIndex))?;
+        unsynced.extend(times.map(|file| (Kind::TimeIndex, file)));
         let aborted_file = || self.folder.new_segment_file(self.number, self.base, Kind::AbortedIndex);
-        let flushed = self.aborted.flush(aborted_file)?;
-        written.extend(flushed.then_some(Kind::AbortedIndex));
-        Ok(written)
+        let aborted = self.aborted.flush(aborted_file)?;
+        unsynced.extend(aborted.map(|file| (Kind::AbortedIndex, file)));
+        Ok(())
     }
 
     /// Lets readers see what was appended up to `size`; this process wrote it, so it is checked.
