@@ -19,11 +19,6 @@ use crate::transactions::{Verification, VerificationError};
 /// First version of Produce that adds its partitions to the transaction.
 pub const ADDS_PARTITIONS_SINCE: i16 = 12;
 
-/// How often a coordinator that still ends the transaction before is asked again, and for how long (Kafka's
-/// `add.partitions.to.txn.retry.backoff.ms` and `…max.ms`).
-const CONCURRENT_BACKOFF: Duration = Duration::from_millis(20);
-const CONCURRENT_PATIENCE: Duration = Duration::from_millis(100);
-
 type Batches = [Result<TakenIn, ProduceError>];
 
 /// Finds out which batches may begin a transaction in their partitions, and refuses those that may not.
@@ -47,13 +42,15 @@ pub async fn verify(node: &Node, transactional_id: Option<&str>, batches: &mut B
         },
         partitions: Vec::new(),
     };
-    let deadline = node.rt().now() + CONCURRENT_PATIENCE;
+    // A coordinator may still be ending the transaction before: it is asked again for a while.
+    let backoff = Duration::from_millis(node.config().add_partitions_backoff_ms);
+    let deadline = node.rt().now() + Duration::from_millis(node.config().add_partitions_patience_ms);
     let mut unasked: Vec<usize> = (0..batches.len()).filter(|&index| is_unknown(&batches[index])).collect();
     while !unasked.is_empty() {
         let may_repeat = asked.version == TransactionVersion::Tv2 && node.rt().now() < deadline;
         unasked = ask(node, &asked, batches, &unasked, version, may_repeat).await;
         if !unasked.is_empty() {
-            node.rt().sleep(CONCURRENT_BACKOFF).await;
+            node.rt().sleep(backoff).await;
         }
     }
 }

@@ -85,6 +85,10 @@ pub struct BrokerConfig {
     pub transaction_remove_interval_ms: u64,
     /// `transactional.id.expiration.ms`.
     pub transactional_id_expiration_ms: u64,
+    /// `add.partitions.to.txn.retry.backoff.ms`.
+    pub add_partitions_backoff_ms: u64,
+    /// `add.partitions.to.txn.retry.backoff.max.ms`.
+    pub add_partitions_patience_ms: u64,
     /// `log.retention.check.interval.ms`.
     pub log_retention_check_interval_ms: u64,
     /// `ottla.disk.reserve.bytes`; `None` goes by the size of the disk.
@@ -156,6 +160,8 @@ impl BrokerConfig {
             transaction_remove_interval_ms: values
                 .unsigned("transaction.remove.expired.transaction.cleanup.interval.ms"),
             transactional_id_expiration_ms: values.unsigned("transactional.id.expiration.ms"),
+            add_partitions_backoff_ms: values.unsigned("add.partitions.to.txn.retry.backoff.ms"),
+            add_partitions_patience_ms: values.unsigned("add.partitions.to.txn.retry.backoff.max.ms"),
             log_retention_check_interval_ms: values.unsigned("log.retention.check.interval.ms"),
             disk_reserve_bytes: u64::try_from(values.signed("ottla.disk.reserve.bytes")).ok(),
             disk_full_policy: match values.text("ottla.disk.full.policy") {

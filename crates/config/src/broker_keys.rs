@@ -50,6 +50,10 @@ const AS_MANY_AS_THERE_ARE: &str = "a new cluster has one node, a grown one shou
 
 /// All of them.
 pub(crate) const KEYS: &[Key] = &[
+    key("add.partitions.to.txn.retry.backoff.max.ms", Int, "100", AtLeast(0),
+        "How long a broker tries to add a partition to a transaction while the one before is being ended."),
+    key("add.partitions.to.txn.retry.backoff.ms", Int, "20", AtLeast(1),
+        "How long it waits between two tries."),
     Key::broker("advertised.listeners", List, None, Listeners,
         "The addresses clients are told to dial, NAME://host:port; without them each client is told the address it \
          came in on.")

@@ -33,10 +33,6 @@ macro_rules! table {
 
 /// All of them.
 pub(crate) const KEYS: &[Key] = table! {
-    "add.partitions.to.txn.retry.backoff.max.ms", Int, "100", AtLeast(0), ReadOnly, NotYet,
-        "The longest wait between a broker's own tries to add a partition to a transaction.";
-    "add.partitions.to.txn.retry.backoff.ms", Int, "20", AtLeast(1), ReadOnly, NotYet,
-        "The first wait between a broker's own tries to add a partition to a transaction.";
     "alter.config.policy.class.name", Class, null, Any, ReadOnly, NotNeeded,
         "A Java class that may veto changes of configuration; there is no Java here to run it.";
     "alter.log.dirs.replication.quota.window.num", Int, "11", AtLeast(1), ReadOnly, NotNeeded,
