@@ -110,7 +110,7 @@ final class LogFileCases {
         Path checkpoint = folder.resolve("cleaner-offset-checkpoint");
         Check.eventually(() -> {
             List<Path> segments = files(folder, topic, ".log");
-            String inUse = segments.getLast().getFileName().toString().replace(".log", "");
+            String inUse = segments.get(segments.size() - 1).getFileName().toString().replace(".log", "");
             String line = topic + " 0 " + Long.parseLong(inUse);
             return Files.exists(checkpoint) && Files.readAllLines(checkpoint).contains(line);
         }, () -> "compaction reaches the segment in use");
