@@ -5,6 +5,7 @@ import static clients.Cluster.createTopic;
 import java.io.BufferedReader;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -14,7 +15,12 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.StringDeserializer;
+import org.apache.kafka.common.serialization.StringSerializer;
 
 /** The data folder of a broker, read by Kafka's own {@code dump-log}. */
 final class LogFileCases {
@@ -67,6 +73,83 @@ final class LogFileCases {
         }
     }
 
+    @Case("dump-log reads aborted and open transactions")
+    void transactions() throws Exception {
+        Path folder = Files.createTempDirectory("transactions");
+        try {
+            String topic = served(folder, LogFileCases::writeTransactions);
+            String dumped = Tool.ok(Tool.DUMP_LOG, "--files", joined(files(folder, topic, ".txnindex")));
+            List<String> aborted = dumped.lines().filter(line -> line.startsWith("version: "))
+                .map(line -> line.replaceFirst("producerId: \\d+ ", "")).toList();
+            Check.equal(
+                List.of("version: 0 firstOffset: 0 lastOffset: 4 lastStableOffset: 3", "version: 0 firstOffset: 3 lastOffset: 7 lastStableOffset: 8"),
+                aborted, "aborted transactions");
+            List<Path> snapshots = files(folder, topic, ".snapshot");
+            dumped = Tool.ok(Tool.DUMP_LOG, "--files", snapshots.get(snapshots.size() - 1).toString());
+            Check.equal(1L, dumped.lines().filter(line -> line.contains("currentTxnFirstOffset: OptionalLong[8]")).count(), "open since 8 in " + dumped);
+            Check.equal(1L, dumped.lines().filter(line -> line.contains("currentTxnFirstOffset: OptionalLong.empty")).count(), "ended in " + dumped);
+        } finally {
+            delete(folder);
+        }
+    }
+
+    /** Two producers: three records that are aborted around one of the other's, one that is committed, one left open. */
+    private static String writeTransactions(String bootstrap) throws Exception {
+        String topic = createTopic(bootstrap, 1, Map.of());
+        try (var one = transactional(bootstrap); var two = transactional(bootstrap)) {
+            one.beginTransaction();
+            for (int i = 0; i < 3; i++) {
+                one.send(new ProducerRecord<>(topic, "aborted " + i)).get();
+            }
+            two.beginTransaction();
+            two.send(new ProducerRecord<>(topic, "aborted too")).get();
+            one.abortTransaction();
+            one.beginTransaction();
+            one.send(new ProducerRecord<>(topic, "committed")).get();
+            one.commitTransaction();
+            // A commit returns before its marker is written.
+            while (end(bootstrap, topic, "read_uncommitted") < 7) {}
+            two.abortTransaction();
+            two.beginTransaction();
+            two.send(new ProducerRecord<>(topic, "open")).get();
+            Check.equal(List.of("committed"), values(bootstrap, topic, "read_committed", 8), "what was committed");
+            Check.equal(List.of("aborted 0", "aborted 1", "aborted 2", "aborted too", "committed", "open"),
+                values(bootstrap, topic, "read_uncommitted", 9), "what was written");
+            two.close(Duration.ZERO);
+        }
+        return topic;
+    }
+
+    private static KafkaProducer<String, String> transactional(String bootstrap) {
+        var producer = new KafkaProducer<>(Map.of("bootstrap.servers", bootstrap, "transactional.id", Cluster.unique("dump-log")),
+            new StringSerializer(), new StringSerializer());
+        producer.initTransactions();
+        return producer;
+    }
+
+    private static long end(String bootstrap, String topic, String isolation) {
+        TopicPartition partition = new TopicPartition(topic, 0);
+        Map<String, Object> config = Map.of("bootstrap.servers", bootstrap, "isolation.level", isolation);
+        try (var consumer = new KafkaConsumer<>(config, new StringDeserializer(), new StringDeserializer())) {
+            return consumer.endOffsets(List.of(partition)).get(partition);
+        }
+    }
+
+    /** The values of a topic's only partition up to an offset. */
+    private static List<String> values(String bootstrap, String topic, String isolation, long end) {
+        TopicPartition partition = new TopicPartition(topic, 0);
+        Map<String, Object> config = Map.of("bootstrap.servers", bootstrap, "isolation.level", isolation, "auto.offset.reset", "earliest");
+        try (var consumer = new KafkaConsumer<>(config, new StringDeserializer(), new StringDeserializer())) {
+            Check.equal(end, end(bootstrap, topic, isolation), "end for " + isolation);
+            consumer.assign(List.of(partition));
+            List<String> values = new ArrayList<>();
+            while (consumer.position(partition) < end) {
+                consumer.poll(Duration.ofMillis(100)).forEach(record -> values.add(record.value()));
+            }
+            return values;
+        }
+    }
+
     private static void delete(Path folder) throws Exception {
         try (var paths = Files.walk(folder)) {
             for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
@@ -80,10 +163,7 @@ final class LogFileCases {
      * has time to compact what it has.
      */
     private static String write(Path folder, int keys, Map<String, String> configs) throws Exception {
-        Process broker = new ProcessBuilder(Cluster.required("OTTLA_BIN"), "serve", "--data-dir", folder.toString(), "--listen", "127.0.0.1:0",
-            "--set", "log.cleaner.backoff.ms=100").redirectError(ProcessBuilder.Redirect.DISCARD).start();
-        try {
-            String bootstrap = address(broker.inputReader());
+        return served(folder, bootstrap -> {
             String topic = createTopic(bootstrap, 1, configs);
             int from = 0;
             for (String codec : List.of("none", "gzip", "snappy", "lz4", "zstd", "none")) {
@@ -96,6 +176,21 @@ final class LogFileCases {
             if (configs.containsKey("cleanup.policy")) {
                 awaitCompaction(folder, topic);
             }
+            return topic;
+        });
+    }
+
+    private interface Writing {
+        String to(String bootstrap) throws Exception;
+    }
+
+    /** Starts a broker on the folder, writes to it, and stops it. */
+    private static String served(Path folder, Writing writing) throws Exception {
+        Process broker = new ProcessBuilder(Cluster.required("OTTLA_BIN"), "serve", "--data-dir", folder.toString(), "--listen", "127.0.0.1:0",
+            "--set", "log.cleaner.backoff.ms=100").redirectError(ProcessBuilder.Redirect.DISCARD).start();
+        try {
+            String bootstrap = address(broker.inputReader());
+            String topic = writing.to(bootstrap);
             broker.destroy(); // SIGTERM.
             Check.that(broker.waitFor(60, TimeUnit.SECONDS), "the broker stops");
             Check.equal(0, broker.exitValue(), "exit of the broker");
