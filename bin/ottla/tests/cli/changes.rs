@@ -139,3 +139,19 @@ fn what_was_done_before_something_failed_is_told() {
     deleted.refused(1, "the cluster has no topic 'nothing'");
     assert_eq!(deleted.printed(), "{\"topic\":\"a\",\"result\":\"deleted\"}\n");
 }
+
+#[test]
+fn transactions_that_are_not_there_are_not_made_up() {
+    let broker = Broker::start();
+    broker.run("topic create t").out();
+    assert_eq!(broker.run("txn list").json().len(), 0);
+    assert_eq!(broker.run("txn list --hanging -t t").json().len(), 0);
+    broker.run("txn list --hanging -t nothing").refused(1, "the cluster has no topic 'nothing'");
+    broker.run("txn describe copier").refused(1, "the cluster has no transactional id 'copier'");
+    broker.run("txn abort copier").refused(1, "the cluster has no transactional id 'copier'");
+    broker
+        .run("txn abort --partition t:0 --producer 7")
+        .refused(1, "no transaction of producer 7 hangs in t-0");
+    broker.run("txn abort --partition t --producer 7").refused(2, "'t' is no partition: TOPIC:N expected");
+    broker.run("txn abort").refused(2, "ID");
+}
