@@ -35,6 +35,7 @@ use crate::partition::{Opener, PartitionTable};
 use crate::producer_ids::ProducerIds;
 use crate::reconciler::Reconciler;
 use crate::retention;
+use crate::scrubber;
 use crate::service::BrokerService;
 use crate::storage::Storage;
 
@@ -169,6 +170,7 @@ impl Broker {
         rt.spawn("disk space", disk::run(Arc::clone(&node)));
         rt.spawn("reconciler", reconciler.run(committed));
         rt.spawn("markers", markers::run(Arc::clone(&node), ordered_markers));
+        rt.spawn("scrubber", scrubber::run(rt.clone(), Arc::clone(&node)));
         rt.spawn("retention", retention::run(rt.clone(), Arc::clone(&node)));
         rt.spawn("log cleaner", cleaner::run(Arc::clone(&node)));
         rt.spawn("checkpoints", checkpointer::run(Arc::clone(&node)));

@@ -33,6 +33,8 @@ pub enum PartitionError {
     Closed(TopicName),
     /// Its log failed or is damaged.
     Storage(String),
+    /// What was asked for is damaged on the disk.
+    Corrupt(String),
     /// Outside the log.
     OffsetOutOfRange {
         /// What was asked for.
@@ -72,6 +74,8 @@ impl PartitionError {
             PartitionError::UnknownTopicId(_) => ErrorCode::UnknownTopicId,
             PartitionError::NotLeader(..) | PartitionError::Closed(_) => ErrorCode::NotLeaderOrFollower,
             PartitionError::Storage(_) => ErrorCode::KafkaStorageError,
+            // Nothing that a client tries again: whoever reads has to know.
+            PartitionError::Corrupt(_) => ErrorCode::CorruptMessage,
             PartitionError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
             PartitionError::FencedEpoch { .. } => ErrorCode::FencedLeaderEpoch,
             PartitionError::UnknownEpoch { .. } => ErrorCode::UnknownLeaderEpoch,
@@ -100,6 +104,7 @@ impl PartitionError {
             | PartitionError::UnknownPartition(..)
             | PartitionError::Closed(_)
             | PartitionError::Storage(_)
+            | PartitionError::Corrupt(_)
             | PartitionError::OffsetOutOfRange { .. }
             | PartitionError::UnknownEpoch { .. }
             | PartitionError::NamedTwice
@@ -121,6 +126,7 @@ impl fmt::Display for PartitionError {
             }
             PartitionError::Closed(topic) => write!(f, "topic '{topic}' was deleted meanwhile"),
             PartitionError::Storage(reason) => write!(f, "the partition's log failed: {reason}"),
+            PartitionError::Corrupt(reason) => write!(f, "what was asked for is damaged: {reason}"),
             PartitionError::OffsetOutOfRange { asked, log_start, log_end } => {
                 write!(f, "offset {asked} is outside the log, which holds {log_start} to {log_end}")
             }
@@ -143,7 +149,8 @@ impl PartitionError {
             ReadError::OutOfRange { start, end } => {
                 PartitionError::OffsetOutOfRange { asked, log_start: start, log_end: end }
             }
-            ReadError::Cold | ReadError::Io(_) | ReadError::Corrupt(_) | ReadError::Closed => {
+            ReadError::Corrupt(corruption) => PartitionError::Corrupt(corruption.to_string()),
+            ReadError::Cold | ReadError::Io(_) | ReadError::Closed => {
                 PartitionError::Storage(error.to_string())
             }
         }

@@ -31,6 +31,7 @@ mod recompress;
 mod reconciler;
 mod registry;
 mod retention;
+mod scrubber;
 mod service;
 mod storage;
 mod topic_state;

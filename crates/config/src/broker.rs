@@ -93,6 +93,8 @@ pub struct BrokerConfig {
     pub log_retention_check_interval_ms: u64,
     /// `ottla.disk.reserve.bytes`; `None` goes by the size of the disk.
     pub disk_reserve_bytes: Option<u64>,
+    /// `ottla.scrub.bytes.per.second`.
+    pub scrub_bytes_per_second: u64,
     /// `ottla.disk.full.policy`.
     pub disk_full_policy: DiskFullPolicy,
     /// The `log.cleaner` keys.
@@ -164,6 +166,7 @@ impl BrokerConfig {
             add_partitions_patience_ms: values.unsigned("add.partitions.to.txn.retry.backoff.max.ms"),
             log_retention_check_interval_ms: values.unsigned("log.retention.check.interval.ms"),
             disk_reserve_bytes: u64::try_from(values.signed("ottla.disk.reserve.bytes")).ok(),
+            scrub_bytes_per_second: values.unsigned("ottla.scrub.bytes.per.second"),
             disk_full_policy: match values.text("ottla.disk.full.policy") {
                 Some("delete-oldest") => DiskFullPolicy::DeleteOldest,
                 Some(_) | None => DiskFullPolicy::Refuse,

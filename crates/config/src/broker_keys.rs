@@ -187,6 +187,9 @@ pub(crate) const KEYS: &[Key] = &[
          room. -1 is a twentieth of the disk, at most 1 GiB.").cluster_wide(),
     default_of("ottla.durability", "ottla.durability"),
     default_of("ottla.produce.validation", "ottla.produce.validation"),
+    key("ottla.scrub.bytes.per.second", Int, "4194304", AtLeast(0),
+        "How fast closed segments are read again to find what the disk has damaged, one pass an hour at most; 0 reads \
+         none.").cluster_wide(),
     key("producer.id.expiration.ms", Int, "86400000", AtLeast(1),
         "How long a partition remembers an idempotent producer that is silent.").cluster_wide(),
     key("replica.lag.time.max.ms", Long, "30000", AtLeast(1),

@@ -119,7 +119,14 @@ impl<'a> BatchScan<'a> {
                 Depth::Checksums => CHECKSUM_CHUNK,
             };
             self.buffer.resize(chunk.max(wanted).min(available), 0);
-            let read = self.file.read_at(&mut self.buffer, self.position)?;
+            let read = match self.file.read_at(&mut self.buffer, self.position) {
+                // Bytes that were read ahead may be what the disk has lost.
+                Err(_) if wanted < self.buffer.len() => {
+                    self.buffer.truncate(wanted);
+                    self.file.read_at(&mut self.buffer, self.position)?
+                }
+                read => read?,
+            };
             self.buffer.truncate(read);
             self.buffer_at = self.position;
         }

@@ -39,6 +39,14 @@ impl CheckedRanges {
         (checked_to < wanted.end).then_some(checked_to)
     }
 
+    /// Notes that a range is not sound any more.
+    pub(crate) fn remove(&mut self, removed: &Range<u64>) {
+        let parts = self.0.iter().flat_map(|range| {
+            [range.start..range.end.min(removed.start), range.start.max(removed.end)..range.end]
+        });
+        self.0 = parts.filter(|part| part.start < part.end).take(RANGES_MAX).collect();
+    }
+
     /// Whether nothing is known to be sound.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -69,6 +77,10 @@ mod tests {
         assert_eq!(ranges.first_unchecked(&(12..40)), None);
         assert_eq!(ranges.first_unchecked(&(12..41)), Some(40));
         assert_eq!(ranges.first_unchecked(&(5..12)), Some(5));
+        ranges.remove(&(15..20));
+        assert_eq!(ranges.0, [0..5, 10..15, 20..40]);
+        ranges.remove(&(12..50));
+        assert_eq!(ranges.0, [0..5, 10..12]);
         ranges.cut(11);
         assert_eq!(ranges.0, [0..5, 10..11]);
     }

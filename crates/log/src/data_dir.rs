@@ -18,9 +18,9 @@ use crate::checkpoint;
 use crate::meta_properties::MetaProperties;
 use crate::partition_folder::{PartitionFolder, PartitionName, read_topic_id};
 
-const LOCK: &str = ".lock";
+pub(crate) const LOCK: &str = ".lock";
 pub(crate) const META_PROPERTIES: &str = "meta.properties";
-const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+pub(crate) const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 const DELETED_SUFFIX: &str = "-delete";
 
 /// An offset of each partition, kept beside the logs.
@@ -37,7 +37,7 @@ pub enum Checkpoint {
 }
 
 impl Checkpoint {
-    const ALL: [Checkpoint; 4] = [
+    pub(crate) const ALL: [Checkpoint; 4] = [
         Checkpoint::RecoveryPoint,
         Checkpoint::LogStart,
         Checkpoint::HighWatermark,
@@ -49,7 +49,7 @@ impl Checkpoint {
         Checkpoint::ALL.into_iter().find(|checkpoint| checkpoint.file_name() == name)
     }
 
-    fn file_name(self) -> &'static str {
+    pub(crate) fn file_name(self) -> &'static str {
         match self {
             Checkpoint::RecoveryPoint => "recovery-point-offset-checkpoint",
             Checkpoint::LogStart => "log-start-offset-checkpoint",
@@ -101,7 +101,12 @@ impl fmt::Display for DataDirError {
                 found.node_id
             ),
             DataDirError::Damaged(path) => {
-                write!(f, "{} cannot be read: its text is damaged", path.display())
+                write!(
+                    f,
+                    "{} cannot be read: its text is damaged; put a copy in its place (without one, records that were \
+                     deleted from the front of a log may come back)",
+                    path.display()
+                )
             }
             DataDirError::Io(error) => write!(f, "{error}"),
         }
@@ -202,7 +207,7 @@ impl DataDir {
         if bytes.is_empty() {
             return Ok(Offsets::new());
         }
-        let offsets = checkpoint::parse(&bytes)
+        let offsets = checkpoint::parse_checked(&bytes)
             .and_then(|lines| lines.into_iter().map(parse_offset).collect::<Option<Offsets>>());
         offsets.ok_or(DataDirError::Damaged(path))
     }
@@ -212,7 +217,7 @@ impl DataDir {
         let line = |(name, offset): (&PartitionName, &Offset)| {
             format!("{} {} {}", name.topic, name.partition, offset.0)
         };
-        let text = checkpoint::format(offsets.iter().map(line));
+        let text = checkpoint::format_checked(offsets.iter().map(line));
         self.fs.write_atomically(&self.path.join(which.file_name()), text.as_bytes())
     }
 

@@ -12,7 +12,7 @@ use rt::Open;
 
 use crate::batch_scan::{BatchScan, Depth, ScanError};
 use crate::index_file::{Entry, IndexFile, last_entry, sorted_prefix};
-use crate::log_error::LogError;
+use crate::log_error::{LogError, ReadError};
 use crate::names::Kind;
 use crate::offset_index::OffsetEntry;
 use crate::recovery::Recovery;
@@ -110,7 +110,10 @@ impl Replay<'_> {
             BatchScan::new(&file, floor.position(), size, Depth::Headers).next()
         };
         match at_floor {
-            Ok(Some(found)) if found.header.last_offset() == floor.last_offset(base) => {
+            Ok(Some(found))
+                if found.header.last_offset() == floor.last_offset(base)
+                    && segment.is_borne_out(segment.largest())? =>
+            {
                 self.cursor.largest = segment.largest();
                 self.next = found.header.base_offset;
                 Ok((segment, floor.position()))
@@ -199,6 +202,10 @@ fn reaches_end(segment: &Segment, size: u64) -> Result<bool, LogError> {
     if size - last.min(size) <= UNINDEXED_BYTES_MAX {
         return Ok(true);
     }
-    let batch = segment.batch_at(last, size)?;
-    Ok(batch.is_some_and(|batch| size - batch.end() <= UNINDEXED_BYTES_MAX))
+    match segment.batch_at(last, size) {
+        Ok(batch) => Ok(batch.is_some_and(|batch| size - batch.end() <= UNINDEXED_BYTES_MAX)),
+        // There is no batch where the entry says.
+        Err(ReadError::Corrupt(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }

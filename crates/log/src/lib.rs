@@ -10,6 +10,7 @@
 mod aborted_index;
 mod aborted_recovery;
 mod batch_scan;
+pub mod check;
 mod checked_ranges;
 mod checkpoint;
 mod cleaner;
@@ -39,6 +40,7 @@ mod recovery;
 mod replay;
 mod retention;
 mod roll;
+mod scrub;
 mod sealed;
 mod segment;
 mod sync;
@@ -46,6 +48,7 @@ mod sync_method;
 mod time_index;
 mod transactions;
 mod truncation;
+mod verify;
 
 pub use cleaner::{CleanError, CleanOptions, Cleaned, Cleaning, Dirtiness, Lags, LastBatch, Step};
 pub use closing::close_all;
@@ -62,11 +65,14 @@ pub use producers::{ActiveProducer, Marker, MarkerError, Producers, Sequence, Se
 pub use reader::{Cold, FirstBatch, LogReader, Read, ReadLimits};
 pub use recovery::{Recovery, RecoveryReport};
 pub use retention::{PutAway, Retention};
+pub use scrub::{ScrubPlace, Scrubbed};
 pub use sealed::Sealed;
 pub use sync::{SyncJob, SyncTicket, Synced};
 pub use transactions::AbortedTransaction;
 pub use truncation::RecoveryPointLowered;
 
+#[cfg(test)]
+mod bit_flip_tests;
 #[cfg(test)]
 mod concurrency_tests;
 #[cfg(test)]

@@ -31,6 +31,13 @@ pub enum Damage {
         /// What was found.
         found: Offset,
     },
+    /// A batch that reaches over where the next one begins.
+    OffsetBeyond {
+        /// Where that is.
+        end: Offset,
+        /// The offset after the batch.
+        found: Offset,
+    },
     /// Durable offsets are gone: the log ends too early, or a segment is missing.
     Missing {
         /// The first offset that is gone.
@@ -47,6 +54,9 @@ impl fmt::Display for Corruption {
             Damage::Batch(error) => write!(f, "{error}")?,
             Damage::OffsetOrder { expected, found } => {
                 write!(f, "offset {found} where {expected} or a later one belongs")?;
+            }
+            Damage::OffsetBeyond { end, found } => {
+                write!(f, "a batch that ends at offset {found} where the next one begins at {end}")?;
             }
             Damage::Missing { from, to } => write!(f, "offsets {from} to {to} were durable and are missing")?,
         }

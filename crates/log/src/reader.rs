@@ -131,6 +131,8 @@ struct View {
     segment: Arc<Segment>,
     /// Bytes written, as the state was looked at.
     size: u64,
+    /// Where the next segment begins, or the log ends.
+    bound: Offset,
     /// Whether all of the segment lies below the reader's bound.
     whole: bool,
     from: Option<u64>,
@@ -164,10 +166,10 @@ impl LogReader {
             if limits.cold == Cold::Refuse && !view.is_warm() {
                 return Err(ReadError::Cold);
             }
-            let end = view.end(up_to)?;
+            let end = view.end(up_to, limits.cold)?;
             let start = match view.from {
                 Some(position) => Some(position),
-                None => segment.locate(from, view.size)?.map(|found| found.position),
+                None => segment.locate_among(from, view.size, limits.cold)?.map(|found| found.position),
             };
             if let Some(start) = start.filter(|&start| start < end) {
                 let slice = view.slice(start, end, limits)?;
@@ -203,7 +205,7 @@ impl LogReader {
         again_where_gone(|| {
             let (start, segments) = self.segments_below(up_to)?;
             for (segment, size) in segments {
-                if segment.largest().timestamp < wanted {
+                if segment.sure_largest()?.timestamp < wanted {
                     continue;
                 }
                 if let Some(found) = segment.first_at_or_after(wanted, start, size)? {
@@ -223,7 +225,7 @@ impl LogReader {
         let (_, segments) = self.segments_below(up_to)?;
         let mut best: Option<(Arc<Segment>, Largest)> = None;
         for (segment, size) in segments {
-            let known = segment.largest();
+            let known = segment.sure_largest()?;
             let largest =
                 if known.last_offset < up_to { known } else { segment.largest_below(up_to, size)? };
             let larger = best.as_ref().is_none_or(|(_, best)| best.timestamp < largest.timestamp);
@@ -281,6 +283,7 @@ impl LogReader {
         let view = View {
             segment: Arc::clone(segment),
             size: segment.size(),
+            bound: end,
             whole: end <= up_to,
             from: state.marks.position(from, segment.base()),
             up_to: state.marks.position(up_to, segment.base()),
@@ -321,11 +324,14 @@ impl View {
     }
 
     /// Where the reader's bound lies.
-    fn end(&self, up_to: Offset) -> Result<u64, ReadError> {
+    fn end(&self, up_to: Offset, cold: Cold) -> Result<u64, ReadError> {
         match self.up_to {
             _ if self.whole => Ok(self.size),
             Some(position) => Ok(position),
-            None => Ok(self.segment.locate(up_to, self.size)?.map_or(self.size, |found| found.position)),
+            None => Ok(self
+                .segment
+                .locate_among(up_to, self.size, cold)?
+                .map_or(self.size, |found| found.position)),
         }
     }
 
@@ -345,7 +351,7 @@ impl View {
         if limits.cold == Cold::Refuse && !self.segment.is_checked(&range) {
             return Err(ReadError::Cold);
         }
-        self.segment.verify(range)?;
+        self.segment.verify(range, self.bound)?;
         Ok(Some(FileSlice { file: self.segment.file(Kind::Log)?, position: start, len }))
     }
 }

@@ -145,8 +145,10 @@ impl Log {
 
 fn is_expired(segment: &Segment, retention: Retention, now_ms: i64) -> bool {
     let Some(age) = retention.age_ms else { return false };
-    let newest = match segment.largest().timestamp {
-        // Its records say nothing of their age, so the file has to; one that cannot be asked stays.
+    // A time index with a flipped bit must not make a segment old; one that cannot be asked stays.
+    let Ok(largest) = segment.sure_largest() else { return false };
+    let newest = match largest.timestamp {
+        // Its records say nothing of their age, so the file has to.
         TimestampMs::NONE => segment.modified().unwrap_or(TimestampMs(i64::MAX)),
         largest => largest,
     };

@@ -30,10 +30,11 @@ impl LogReader {
         let pairs = segments.windows(2).take_while(|pair| pair[1].base() <= up_to);
         let sealed = pairs.map(|pair| {
             let (segment, end) = (&pair[0], pair[1].base());
-            let newest = match segment.largest().timestamp {
-                // One that cannot be asked counts as new, and stays longest.
-                TimestampMs::NONE => segment.modified().unwrap_or(TimestampMs(i64::MAX)),
-                largest => largest,
+            // One that cannot be asked counts as new, and stays longest.
+            let newest = match segment.sure_largest().map(|largest| largest.timestamp) {
+                Ok(TimestampMs::NONE) => segment.modified().unwrap_or(TimestampMs(i64::MAX)),
+                Ok(largest) => largest,
+                Err(_) => TimestampMs(i64::MAX),
             };
             let indexes = segment.offsets.len() * bytes(OffsetEntry::WIDTH)
                 + segment.times.len() * bytes(TimeEntry::WIDTH);

@@ -27,6 +27,7 @@ use crate::locks::{lock, read, write};
 use crate::log_error::{Corruption, Damage, LogError, ReadError};
 use crate::names::Kind;
 use crate::offset_index::OffsetEntry;
+use crate::reader::Cold;
 use crate::time_index::TimeEntry;
 
 /// The largest timestamp among some batches, and the last offset of the batch that has it.
@@ -61,12 +62,21 @@ impl IndexCursor {
     pub(crate) const START: IndexCursor = IndexCursor { bytes_since_entry: 0, largest: Largest::NONE };
 }
 
+/// Where a search by headers ended.
+struct Reached {
+    found: Option<Found>,
+    /// The end of the batches that it passed.
+    passed: u64,
+}
+
 pub(crate) struct Segment {
     folder: Arc<Folder>,
     number: u64,
     base: Offset,
     size: AtomicU64,
     largest: Mutex<Largest>,
+    /// Whether batches bore `largest` out: after a start it is what the time index says.
+    largest_is_sure: AtomicBool,
     checked: Mutex<CheckedRanges>,
     pub(crate) offsets: IndexFile<OffsetEntry>,
     pub(crate) times: IndexFile<TimeEntry>,
@@ -97,6 +107,7 @@ impl Segment {
             base,
             size: AtomicU64::new(size),
             largest: Mutex::new(largest),
+            largest_is_sure: AtomicBool::new(size == 0),
             checked: Mutex::default(),
             offsets,
             times,
@@ -121,6 +132,41 @@ impl Segment {
 
     pub(crate) fn largest(&self) -> Largest {
         *lock(&self.largest)
+    }
+
+    /// The same, borne out by a batch, or found anew where the time index was wrong.
+    pub(crate) fn sure_largest(&self) -> Result<Largest, ReadError> {
+        let claimed = self.largest();
+        if self.largest_is_sure.load(Ordering::Acquire) {
+            return Ok(claimed);
+        }
+        let largest = if self.is_borne_out(claimed)? { claimed } else { self.largest_of_all()? };
+        *lock(&self.largest) = largest;
+        self.largest_is_sure.store(true, Ordering::Release);
+        Ok(largest)
+    }
+
+    /// Whether there is a batch that ends at this offset and has this timestamp.
+    pub(crate) fn is_borne_out(&self, claimed: Largest) -> Result<bool, ReadError> {
+        let found = self.locate(claimed.last_offset, self.size())?;
+        Ok(found.is_some_and(|found| Largest::NONE.with(&found.header) == claimed))
+    }
+
+    fn largest_of_all(&self) -> Result<Largest, ReadError> {
+        let file = self.file(Kind::Log)?;
+        let mut scan = BatchScan::new(&file, 0, self.size(), Depth::Checksums);
+        let mut largest = Largest::NONE;
+        while let Some(found) = self.scanned(scan.next())? {
+            largest = largest.with(&found.header);
+        }
+        Ok(largest)
+    }
+
+    /// An entry of the time index, if its batch bears it out: else its segment is walked from the front.
+    fn believed(&self, entry: Option<TimeEntry>) -> Result<Option<TimeEntry>, ReadError> {
+        let Some(entry) = entry else { return Ok(None) };
+        let claimed = Largest { timestamp: entry.timestamp(), last_offset: entry.last_offset(self.base) };
+        Ok(self.is_borne_out(claimed)?.then_some(entry))
     }
 
     /// One of its files, from the open ones or opened now; `NotFound` when the segment is no part of its log any more.
@@ -213,15 +259,26 @@ impl Segment {
         self.size.store(size, Ordering::Release);
         lock(&self.checked).cut(size);
         *lock(&self.largest) = largest;
+        self.largest_is_sure.store(true, Ordering::Release);
     }
 
     pub(crate) fn mark_checked(&self, range: Range<u64>) {
         lock(&self.checked).add(range);
     }
 
+    /// Forgets that a range was checked: it has been found bad since.
+    pub(crate) fn mark_unchecked(&self, range: &Range<u64>) {
+        lock(&self.checked).remove(range);
+    }
+
+    /// From where on a range was neither written nor checked by this process.
+    pub(crate) fn first_unchecked(&self, range: &Range<u64>) -> Option<u64> {
+        lock(&self.checked).first_unchecked(range)
+    }
+
     /// Whether all of a range was written or checked by this process.
     pub(crate) fn is_checked(&self, range: &Range<u64>) -> bool {
-        lock(&self.checked).first_unchecked(range).is_none()
+        self.first_unchecked(range).is_none()
     }
 
     /// Whether anything of it was written or checked by this process.
@@ -229,41 +286,36 @@ impl Segment {
         !lock(&self.checked).is_empty()
     }
 
-    /// Checks the batches of a range that begins with a batch and were not checked yet (D3).
-    pub(crate) fn verify(&self, range: Range<u64>) -> Result<(), ReadError> {
-        let Some(start) = lock(&self.checked).first_unchecked(&range) else { return Ok(()) };
-        let file = self.file(Kind::Log)?;
-        let mut scan = BatchScan::new(&file, start, self.size(), Depth::Checksums);
-        let mut end = start;
-        while end < range.end {
-            match self.scanned(scan.next())? {
-                Some(found) => end = found.end(),
-                None => break,
-            }
-        }
-        self.mark_checked(start..end);
-        Ok(())
-    }
-
     /// The first batch that holds `offset` or a later one, among the first `size` bytes.
     pub(crate) fn locate(&self, offset: Offset, size: u64) -> Result<Option<Found>, ReadError> {
+        self.locate_among(offset, size, Cold::Check)
+    }
+
+    /// The same, where the disk may not have to be waited for.
+    pub(crate) fn locate_among(
+        &self,
+        offset: Offset,
+        size: u64,
+        cold: Cold,
+    ) -> Result<Option<Found>, ReadError> {
         let hint = self
             .offsets
             .last_where(|| self.file(Kind::OffsetIndex), |entry| entry.last_offset(self.base) <= offset)?;
+        let file = self.file(Kind::Log)?;
         if let Some(hint) = hint
             && hint.position() < size
         {
-            let file = self.file(Kind::Log)?;
             let mut scan = BatchScan::new(&file, hint.position(), size, Depth::Headers);
             // An entry is only a hint: without its batch in its place the search starts at the front.
             if let Ok(Some(first)) = scan.next()
                 && first.header.last_offset() == hint.last_offset(self.base)
             {
-                return self.first_reaching(offset, Some(first), scan);
+                let from = hint.position();
+                return self.believe(offset, from, self.first_reaching(offset, Some(first), scan)?, cold);
             }
         }
-        let file = self.file(Kind::Log)?;
-        self.first_reaching(offset, None, BatchScan::new(&file, 0, size, Depth::Headers))
+        let scan = BatchScan::new(&file, 0, size, Depth::Headers);
+        self.believe(offset, 0, self.first_reaching(offset, None, scan)?, cold)
     }
 
     fn first_reaching(
@@ -271,18 +323,40 @@ impl Segment {
         offset: Offset,
         first: Option<Found>,
         mut scan: BatchScan<'_>,
-    ) -> Result<Option<Found>, ReadError> {
+    ) -> Result<Reached, ReadError> {
         let mut next = match first {
             Some(first) => Some(first),
             None => self.scanned(scan.next())?,
         };
+        let mut passed = 0;
         while let Some(found) = next {
             if offset <= found.header.last_offset() {
-                return Ok(Some(found));
+                return Ok(Reached { found: Some(found), passed: found.position });
             }
+            passed = found.end();
             next = self.scanned(scan.next())?;
         }
-        Ok(None)
+        Ok(Reached { found: None, passed })
+    }
+
+    /// Checks what a search that began at `from` passed: a damaged header would lead it past what it looks for.
+    fn believe(
+        &self,
+        offset: Offset,
+        from: u64,
+        Reached { found, passed }: Reached,
+        cold: Cold,
+    ) -> Result<Option<Found>, ReadError> {
+        let holds = |found: &Found| found.header.base_offset <= offset;
+        let is_sure =
+            found.is_some_and(|found| holds(&found) && self.is_checked(&(found.position..found.end())));
+        if !is_sure && from < passed && !self.is_checked(&(from..passed)) {
+            if cold == Cold::Refuse {
+                return Err(ReadError::Cold);
+            }
+            self.verify(from..passed, Offset(i64::MAX))?;
+        }
+        Ok(found)
     }
 
     /// The batch at `position`.
@@ -302,6 +376,7 @@ impl Segment {
         // Every batch up to this entry is older than what is wanted, so its record lies behind it.
         let older =
             self.times.last_where(|| self.file(Kind::TimeIndex), |entry| entry.timestamp() < wanted)?;
+        let older = self.believed(older)?;
         let start = older.map_or(from, |entry| entry.last_offset(self.base).max(from));
         let Some(first) = self.locate(start, size)? else { return Ok(None) };
         let file = self.file(Kind::Log)?;
@@ -310,6 +385,7 @@ impl Segment {
             if found.header.max_timestamp < wanted {
                 continue;
             }
+            self.verify(first.position..found.end(), Offset(i64::MAX))?;
             let fits = |record: &RecordView<'_>| wanted <= record.timestamp && from <= record.offset;
             if let Some(record) = self.first_record(&file, &found, fits)? {
                 return Ok(Some(record));
@@ -323,6 +399,7 @@ impl Segment {
         let entry = self
             .times
             .last_where(|| self.file(Kind::TimeIndex), |entry| entry.last_offset(self.base) < up_to)?;
+        let entry = self.believed(entry)?;
         let mut largest = entry.map_or(Largest::NONE, |entry| Largest {
             timestamp: entry.timestamp(),
             last_offset: entry.last_offset(self.base),
@@ -357,7 +434,7 @@ impl Segment {
         found: &Found,
         fits: impl Fn(&RecordView<'_>) -> bool,
     ) -> Result<Option<(Offset, TimestampMs)>, ReadError> {
-        self.verify(found.position..found.end())?;
+        self.verify(found.position..found.end(), Offset(i64::MAX))?;
         let mut bytes = vec![0; found.header.size_in_bytes()];
         file.read_exact_at(&mut bytes, found.position)?;
         let undecoded = Some((found.header.base_offset, found.header.max_timestamp));

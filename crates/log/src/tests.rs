@@ -461,7 +461,7 @@ fn a_data_folder_knows_its_owner_and_how_it_was_left() {
     assert_eq!((dir.was_clean(), dir.meta().cluster_id), (true, cluster));
     assert_eq!(dir.read_checkpoint(Checkpoint::LogStart).expect("reads"), offsets);
     let text = folder.fs.read(&folder.dir.join("log-start-offset-checkpoint")).expect("reads");
-    assert_eq!(String::from_utf8_lossy(&text), "0\n2\na-b 0 5\na-b 1 0\n");
+    assert_eq!(String::from_utf8_lossy(&text), "0\n3\na-b 0 5\na-b 1 0\n#crc32c 0 3097542622\n");
     let found = dir.partitions().expect("listed");
     let ids: Vec<_> = found.iter().map(|found| (found.name.partition.0, found.topic_id)).collect();
     assert_eq!(ids, [(0, Some(TopicId(Uuid([3; 16])))), (1, Some(TopicId(Uuid([3; 16]))))]);

@@ -43,6 +43,9 @@ pub const OPEN_SEGMENTS_MAX: usize = 512;
 /// Most bytes that producers leave free on the disk unless they are told otherwise (`ottla.disk.reserve.bytes`).
 pub const DISK_RESERVE_BYTES: u64 = 1024 * 1024 * 1024;
 
+/// Bytes of a segment that are checked again at a time, while nothing else waits for them.
+pub const SCRUB_PIECE_BYTES: u64 = 1024 * 1024;
+
 /// Bytes a file holds back for changes on a disk that is full to the last byte: some thousand entries of the metadata
 /// log, or the checkpoints of 30,000 partitions.
 pub const DISK_HELD_BYTES: u64 = 4 * 1024 * 1024;

@@ -252,6 +252,14 @@ impl Disk<'_> {
         self.change(|disk| disk.install(image));
     }
 
+    /// From now on reads of these bytes of a file fail.
+    ///
+    /// # Errors
+    /// No such file.
+    pub fn make_unreadable(&self, path: &Path, range: std::ops::Range<u64>) -> std::io::Result<()> {
+        self.change(|disk| disk.make_unreadable(path, range))
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut disk::Disk) -> T) -> T {
         change(&mut self.world.lock().node_mut(self.node).disk)
     }

@@ -51,7 +51,7 @@ fn whole<T>(item: Option<T>, expected: &'static str) -> Found<T> {
 fn checkpoint<T>(bytes: &[u8], expected: &'static str, parse: impl Fn(&str) -> Option<T>) -> Found<T> {
     let mut found = Found::new();
     let mut count = None;
-    let mut at = 0;
+    let (mut at, mut checksum_lines) = (0, 0);
     for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let (here, number) = (at, index + 1);
         at += batch_scan::bytes(line.len());
@@ -67,6 +67,7 @@ fn checkpoint<T>(bytes: &[u8], expected: &'static str, parse: impl Fn(&str) -> O
                     flaw("the number of lines that follow");
                 }
             }
+            (_, Some(line)) if line.starts_with(checkpoint::CHECKSUM) => checksum_lines += 1,
             (_, text) => match text.and_then(&parse) {
                 Some(item) => found.items.push((here, item)),
                 None => flaw(expected),
@@ -77,7 +78,9 @@ fn checkpoint<T>(bytes: &[u8], expected: &'static str, parse: impl Fn(&str) -> O
         None if found.flaws.is_empty() => {
             found.flaws.push((at, Flaw::Line { number: 1, expected: "version 0" }));
         }
-        Some(said) if found.flaws.is_empty() && usize::try_from(said) != Ok(found.items.len()) => {
+        Some(said)
+            if found.flaws.is_empty() && usize::try_from(said) != Ok(found.items.len() + checksum_lines) =>
+        {
             found.flaws.push((at, Flaw::Count { said: said.into(), found: found.items.len() }));
         }
         Some(_) | None => {}

@@ -31,6 +31,8 @@ pub(super) struct Faults {
     pub(super) sync_is_noop: bool,
     /// The next sync fails (B3).
     pub(super) fail_next_sync: bool,
+    /// Reads of these bytes fail, whatever is written there.
+    pub(super) unreadable: Vec<(InodeId, std::ops::Range<u64>)>,
 }
 
 pub(super) struct Disk {
@@ -154,6 +156,13 @@ impl Disk {
     }
 
     pub(super) fn read(&mut self, id: InodeId, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        let end = position.saturating_add(u64::try_from(buffer.len()).unwrap_or(u64::MAX));
+        let fails = |(file, range): &(InodeId, std::ops::Range<u64>)| {
+            *file == id && range.start < end && position < range.end
+        };
+        if self.faults.unreadable.iter().any(fails) {
+            return Err(io::Error::other("simulated input/output error"));
+        }
         Ok(self.contents(id)?.read(buffer, position))
     }
 
@@ -342,6 +351,12 @@ impl Disk {
     pub(super) fn flip_bit(&mut self, path: &Path, position: u64, bit: u32) -> io::Result<()> {
         let id = self.find(path)?;
         self.contents(id)?.flip_bit(position, bit)
+    }
+
+    pub(super) fn make_unreadable(&mut self, path: &Path, range: std::ops::Range<u64>) -> io::Result<()> {
+        let id = self.find(path)?;
+        self.faults.unreadable.push((id, range));
+        Ok(())
     }
 
     /// Power is gone: what was not synced is kept or lost as `random` says (B2).

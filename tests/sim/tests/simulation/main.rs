@@ -5,6 +5,7 @@
 mod compaction;
 mod configs;
 mod connections;
+mod damage;
 mod frozen;
 mod full_disk;
 mod generated_load;
