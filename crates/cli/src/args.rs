@@ -353,6 +353,17 @@ pub struct LogArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LogCommand {
+    /// Say what a start would find in a data folder that no broker runs on, and do; nothing is changed
+    #[command(after_help = "\
+All of it is read: segments with their indexes, snapshots of producers, epochs and checkpoints.
+
+Exit code 1 says that something is not as it was written: each place is named, with what a start does about it.
+JSON: {file, position, offset, problem, at_a_start} for each.")]
+    Check {
+        /// The data folder
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
     /// Show what is in files, and whether they are sound; nothing is changed
     #[command(after_help = "\
 FILES, known by their names, Kafka's own as well as ours

@@ -23,8 +23,11 @@ use crate::record_format::RecordFormat;
 
 /// Runs one of the commands.
 pub(crate) async fn run(rt: &Rt, args: LogArgs) -> Result<(), Failure> {
-    let LogCommand::Dump { files, records, format } = args.command;
     let output = Output::new(args.output.output);
+    let (files, records, format) = match args.command {
+        LogCommand::Check { folder } => return crate::check::run(rt, &folder, output).await,
+        LogCommand::Dump { files, records, format } => (files, records, format),
+    };
     let records = records || format.is_some();
     let mut dump = Dump { rt: rt.clone(), output, format, records, flaws: 0, has_reader: true };
     for path in &files {

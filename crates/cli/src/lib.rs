@@ -11,6 +11,7 @@
 mod args;
 mod bench;
 mod cell;
+mod check;
 mod cluster;
 mod config_keys;
 mod consume;

@@ -1,6 +1,7 @@
 //! The commands as a user runs them: a process of `ottla` for the broker, one for each command.
 
 mod changes;
+mod check;
 mod consume;
 mod describe;
 mod dump;
