@@ -150,8 +150,12 @@ struct Listing {
 /// Lists the folder and removes what a crash left half-done, and segments below the start of the log.
 fn list(folder: &Folder, start_offset: Offset) -> io::Result<Listing> {
     let (mut bases, mut indexes, mut snapshots) = (Vec::new(), Vec::new(), Vec::new());
-    let mut removed = finish_swaps(folder)?;
-    for entry in folder.fs.read_dir(&folder.dir)? {
+    let mut entries = folder.fs.read_dir(&folder.dir)?;
+    let mut removed = finish_swaps(folder, &entries)?;
+    if removed {
+        entries = folder.fs.read_dir(&folder.dir)?;
+    }
+    for entry in entries {
         let leftover = [".tmp", ".deleted"].iter().any(|suffix| entry.name.ends_with(suffix));
         match names::parse(&entry.name) {
             Some((base, Kind::Log)) => bases.push(base),

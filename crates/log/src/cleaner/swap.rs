@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::Offset;
+use rt::Entry;
 
 use crate::batch_scan::{BatchScan, Depth, ScanError};
 use crate::folder::Folder;
@@ -133,10 +134,9 @@ impl Log {
     }
 }
 
-/// At a start: throws away what compaction had not committed, and finishes what it had (W1, W2). Says whether any name
-/// changed.
-pub(crate) fn finish_swaps(folder: &Folder) -> io::Result<bool> {
-    let entries = folder.fs.read_dir(&folder.dir)?;
+/// At a start, in a folder with these entries: throws away what compaction had not committed, and finishes what it had
+/// (W1, W2). Says whether any name changed.
+pub(crate) fn finish_swaps(folder: &Folder, entries: &[Entry]) -> io::Result<bool> {
     let ending = |suffix: &str| -> Vec<(Offset, Kind, PathBuf)> {
         let stems = entries.iter().filter_map(|entry| Some((entry, entry.name.strip_suffix(suffix)?)));
         let parsed = stems.filter_map(|(entry, stem)| Some((entry, names::parse(stem)?)));
