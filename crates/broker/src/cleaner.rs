@@ -37,7 +37,10 @@ pub async fn run(node: Arc<Node>) {
     let pace = Arc::new(Pace::new(node.rt()));
     let (mut busy, mut uncleanable) = (FxHashSet::default(), FxHashSet::default());
     let (mut config, mut resolved_at) = (node.config().cleaner, None);
+    let mut applied = node.applied.clone();
     loop {
+        applied.borrow_and_update();
+        let has_work = node.partitions.all().iter().any(|one| one.config().cleanup_policy.compact);
         let image = node.image();
         if resolved_at.replace(image.next_index()) != Some(image.next_index()) {
             let resolved = BrokerConfig::resolve(&node.layers(&image));
@@ -64,7 +67,9 @@ pub async fn run(node: Arc<Node>) {
                     uncleanable.insert(id);
                 }
             }
-            () = node.rt().sleep(Duration::from_millis(config.backoff_ms.max(1))) => {}
+            () = node.rt().sleep(Duration::from_millis(config.backoff_ms.max(1))), if has_work => {}
+            // Nothing is there to be compacted before the metadata changes.
+            changed = applied.changed(), if !has_work => if changed.is_err() { return },
         }
         if is_stopping(&node) {
             return;
