@@ -29,6 +29,7 @@ use crate::cleaner;
 use crate::coordinator::Coordinators;
 use crate::disk::{self, DiskSpace};
 use crate::fetch_sessions::FetchSessions;
+use crate::flusher;
 use crate::markers;
 use crate::node::Node;
 use crate::partition::{Opener, PartitionTable};
@@ -172,6 +173,7 @@ impl Broker {
         rt.spawn("markers", markers::run(Arc::clone(&node), ordered_markers));
         rt.spawn("scrubber", scrubber::run(rt.clone(), Arc::clone(&node)));
         rt.spawn("retention", retention::run(rt.clone(), Arc::clone(&node)));
+        rt.spawn("flusher", flusher::run(Arc::clone(&node)));
         rt.spawn("log cleaner", cleaner::run(Arc::clone(&node)));
         rt.spawn("checkpoints", checkpointer::run(Arc::clone(&node)));
         node.limit_connections(&image);

@@ -22,6 +22,7 @@ mod disk;
 mod endpoint;
 mod error;
 mod fetch_sessions;
+mod flusher;
 mod markers;
 mod node;
 mod operations;

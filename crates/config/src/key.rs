@@ -261,6 +261,11 @@ impl Key {
         self
     }
 
+    pub(crate) const fn not_needed(mut self) -> Key {
+        self.effect = Effect::NotNeeded;
+        self
+    }
+
     pub(crate) const fn cluster_wide(mut self) -> Key {
         self.update = Update::ClusterWide;
         self

@@ -205,7 +205,10 @@ fn flags_are_taken_or_refused_with_what_to_write() {
             "remote.storage.enable is set topic by topic, it has no default for all topics",
         ),
         ("num.io.threads=8", "num.io.threads is not needed here and was ignored"),
-        ("log.preallocate=true", "log.preallocate is known and has no effect in this version"),
+        (
+            "replica.lag.time.max.ms=1000",
+            "replica.lag.time.max.ms is known and has no effect in this version",
+        ),
         (
             "sasl.enabled.mechanisms=PLAIN",
             "sasl.enabled.mechanisms asks for protection that this version of Ottla does not have; \

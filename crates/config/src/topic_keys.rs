@@ -90,20 +90,20 @@ pub(crate) const KEYS: &[Key] = &[
         LONG_MAX,
         AtLeast(1),
         &[same("log.flush.interval.messages")],
-        "Asks for a sync after this many records on top of those ottla.durability makes anyway.",
+        "With ottla.durability=memory, syncs after this many records; with disk every record is synced before it is \
+         acknowledged.",
     )
-    .not_yet()
-    .unlike_kafka("a record is synced before it is acknowledged, whatever this says"),
+    .unlike_kafka("a record is synced before it is acknowledged, whatever this says, unless ottla.durability is memory"),
     Key::topic(
         "flush.ms",
         Long,
         LONG_MAX,
         AtLeast(0),
         &[same("log.flush.interval.ms"), same("log.flush.scheduler.interval.ms")],
-        "Asks for a sync after this time on top of those ottla.durability makes anyway.",
+        "With ottla.durability=memory, syncs a record after this time, to a second or so; with disk every record is synced \
+         before it is acknowledged.",
     )
-    .not_yet()
-    .unlike_kafka("a record is synced before it is acknowledged, whatever this says"),
+    .unlike_kafka("a record is synced before it is acknowledged, whatever this says, unless ottla.durability is memory"),
     Key::topic(
         "follower.replication.throttled.replicas",
         List,
@@ -244,9 +244,10 @@ pub(crate) const KEYS: &[Key] = &[
         "false",
         Any,
         &[same("log.preallocate")],
-        "Whether a new segment takes its full size on disk at once.",
+        "Whether a new segment takes its full size on disk at once; here a file is as long as what is in it, which is what \
+         a start goes by after a crash, and file systems set blocks aside ahead of a file that grows.",
     )
-    .not_yet(),
+    .not_needed(),
     Key::topic(
         "remote.log.copy.disable",
         Boolean,

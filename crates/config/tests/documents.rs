@@ -63,13 +63,14 @@ fn reference() -> String {
         ),
         ("Broker keys without effect yet", "The same.", Effect::NotYet),
         (
-            "Broker keys that are not needed",
+            "Topic keys that are not needed",
             "Ottla does without what they are for. They are taken, so that a configuration made for Kafka works.",
             Effect::NotNeeded,
         ),
+        ("Broker keys that are not needed", "The same.", Effect::NotNeeded),
     ];
     for (index, (title, about, effect)) in sections.into_iter().enumerate() {
-        let scope = if matches!(index, 0 | 2) { Scope::Topic } else { Scope::Broker };
+        let scope = if matches!(index, 0 | 2 | 4) { Scope::Topic } else { Scope::Broker };
         write!(text, "\n## {title}\n\n").unwrap();
         if !about.is_empty() {
             write!(text, "{about}\n\n").unwrap();

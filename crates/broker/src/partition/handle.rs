@@ -142,12 +142,17 @@ impl Partition {
         self.reader.log_start().max(Offset(self.promised_start.load(Ordering::Acquire)))
     }
 
+    /// Waits until the disk has everything below `to`, which is at most the log's end.
+    pub async fn sync_to(&self, to: Offset) -> Result<(), PartitionError> {
+        let (reply, synced) = oneshot::channel();
+        self.ask(Command::SyncTo { partition: self.id, to, reply }, synced).await?
+    }
+
     /// First step of deleting the records below `to`, which is at most the high watermark: makes sure that the
     /// disk has what lies below, so that the log does not end before it starts after a crash, and promises the new
     /// start to the checkpoint. Then the checkpoint is written, then comes [`Partition::advance_start`] (H3).
     pub async fn promise_start(&self, to: Offset) -> Result<(), PartitionError> {
-        let (reply, synced) = oneshot::channel();
-        self.ask(Command::SyncTo { partition: self.id, to, reply }, synced).await??;
+        self.sync_to(to).await?;
         self.promised_start.fetch_max(to.0, Ordering::AcqRel);
         Ok(())
     }

@@ -273,12 +273,14 @@ impl Leading {
         self.sync_under_way
     }
 
-    /// Syncs are needed for the contract, and, whatever the contract, to keep the unsynced bytes bounded (D1).
+    /// Syncs are needed for the contract, and, whatever the contract, to keep the unsynced bytes bounded (D1), and the
+    /// unsynced records where the topic bounds those (`flush.messages`).
     fn next_sync(&mut self) -> Option<SyncJob> {
         let may_rest = self.leader.contract() == Contract::Memory
             && self.log.unsynced_bytes() < UNSYNCED_BYTES_MAX / 2
             && self.held_back.is_empty()
-            && self.syncing_to.is_empty();
+            && self.syncing_to.is_empty()
+            && self.log.log_end().since(self.log.durable_end()) < self.handle.config().flush_messages;
         if self.sync_under_way || may_rest {
             return None;
         }

@@ -6,6 +6,7 @@ mod compaction;
 mod configs;
 mod connections;
 mod damage;
+mod flush;
 mod frozen;
 mod full_disk;
 mod generated_load;
