@@ -80,6 +80,16 @@ pub fn limits(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::of(&ended, tally))
 }
 
+/// Ten million records of 100,000 keys in a compacted topic, whose broker is killed meanwhile.
+pub fn compaction(workspace: &Workspace) -> Result<Outcome> {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(&workspace.root);
+    command.args(["test", "--release", "--package", "ottla", "--test", "compaction", "--quiet"]);
+    command.env("OTTLA_COMPACTED_RECORDS", "10000000");
+    let ended = process::run(&mut command, &log_file(workspace, "compaction"), SOAK_LIMIT)?;
+    Ok(Outcome::of(&ended, tally))
+}
+
 /// Disks of 256 MiB that producers fill ten times, under both policies.
 pub fn full_disks(workspace: &Workspace) -> Result<Outcome> {
     let mut command = Command::new(env!("CARGO"));

@@ -6,7 +6,7 @@ use crate::report::Report;
 use crate::suite::{self, Broker, Context, python};
 use crate::workspace::Workspace;
 
-/// Runs the simulations over `OTTLA_SIM_SEEDS` seeds, all crash states, twice `OTTLA_KILLS` kills under a checked load and the limits' tests, then `OTTLA_ROUNDS` rounds of `OTTLA_KILLS` kills and of every suite.
+/// Runs the simulations over `OTTLA_SIM_SEEDS` seeds, all crash states, twice `OTTLA_KILLS` kills under a checked load, a compacted topic under kills and the limits' tests, then `OTTLA_ROUNDS` rounds of `OTTLA_KILLS` kills and of every suite.
 pub fn run(workspace: &Workspace, report: &Report) {
     let number = |variable: &str, default: u32| {
         std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
@@ -16,6 +16,7 @@ pub fn run(workspace: &Workspace, report: &Report) {
     report.step("simulations", || checks::simulations(workspace, seeds));
     report.step("crash states", || checks::all_crash_states(workspace));
     report.step("kills", || checks::kills(workspace, 2 * kills));
+    report.step("compaction", || checks::compaction(workspace));
     report.step("limits", || checks::limits(workspace));
     report.step("full disks", || checks::full_disks(workspace));
     report.step("build", || checks::build(workspace, &["ottla"]));
