@@ -13,6 +13,7 @@
     reason = "it measures processes, disks and clocks of the real system; nothing of it runs in the simulator"
 )]
 
+mod ballast;
 mod broker;
 mod check;
 mod figure;

@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::ballast::Ballast;
+
 /// Everything a scenario needs to know.
 pub struct Setting {
     /// The product, both as a broker and as the load generator.
@@ -28,6 +30,8 @@ pub struct Setting {
     pub floor_percent: f64,
     /// Broker and load each keep to a processor of their own.
     pub pins: bool,
+    /// What fills free memory before each system starts.
+    ballast: Ballast,
     /// Held as long as the folder is ours: a second harness would empty it under the first one's brokers.
     _lock: File,
 }
@@ -70,6 +74,7 @@ impl Setting {
             runs: number("OTTLA_BENCH_RUNS", 5.0)?.max(1.0) as usize,
             floor_percent: number("OTTLA_BENCH_FLOOR_PERCENT", 25.0)?,
             pins: std::env::var_os("OTTLA_BENCH_PIN").is_some(),
+            ballast: Ballast::new(&folder)?,
             _lock: lock,
         })
     }
@@ -109,10 +114,11 @@ impl Setting {
         self.results.join(format!("{name}.log"))
     }
 
-    /// Empties the data folder.
+    /// Empties the data folder, and fills free memory with pages that the next broker's writes take over.
     pub fn fresh(&self) -> Result<()> {
         fs::remove_dir_all(&self.data).with_context(|| format!("emptying {}", self.data.display()))?;
-        fs::create_dir_all(&self.data).with_context(|| format!("creating {}", self.data.display()))
+        fs::create_dir_all(&self.data).with_context(|| format!("creating {}", self.data.display()))?;
+        self.ballast.fill()
     }
 }
 
