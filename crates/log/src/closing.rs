@@ -14,15 +14,10 @@ pub async fn close_all(rt: &Rt, commit: &GroupCommit, logs: Vec<Log>) -> Vec<Res
     let mut logs = rt.blocking(move || logs.into_iter().map(rested).collect::<Vec<Rested>>()).await;
     loop {
         let (sender, mut results) = mpsc::unbounded_channel();
-        for (index, log) in logs.iter_mut().enumerate() {
-            let Ok(log) = log else { continue };
-            if let Some(job) = log.take_sync() {
-                let sender = sender.clone();
-                // The receiver waits below until every job is over.
-                commit.submit(job, move |synced| drop(sender.send((index, synced))));
-            }
-        }
-        drop(sender);
+        let open = logs.iter_mut().enumerate().filter_map(|(index, log)| Some((index, log.as_mut().ok()?)));
+        let jobs = open.filter_map(|(index, log)| Some((index, log.take_sync()?)));
+        // The receiver waits below until every job is over.
+        commit.submit(jobs, move |index, synced| drop(sender.send((index, synced))));
         let mut synced_any = false;
         while let Some((index, synced)) = results.recv().await {
             synced_any = true;

@@ -494,7 +494,9 @@ fn nothing_is_promised_after_the_whole_file_system_failed_to_sync() {
             let (sender, mut results) = rt::channel::mpsc::unbounded_channel();
             for (index, log) in logs.iter_mut().enumerate() {
                 let (job, sender) = (log.take_sync().expect("something to sync"), sender.clone());
-                commit.submit(job, move |synced| sender.send((index, synced)).expect("waited for"));
+                commit.submit([(index, job)], move |index, synced| {
+                    sender.send((index, synced)).expect("waited for")
+                });
             }
             drop(sender);
             while let Some((index, synced)) = results.recv().await {
@@ -539,7 +541,9 @@ fn group_commit_answers_every_job_and_tells_of_failures() {
                 log.append(batch, LeaderEpoch(0), 0).expect("appends");
                 log.write().expect("writes");
                 let (job, sender) = (log.take_sync().expect("something to sync"), sender.clone());
-                commit.submit(job, move |synced| sender.send((index, synced)).expect("waited for"));
+                commit.submit([(index, job)], move |index, synced| {
+                    sender.send((index, synced)).expect("waited for")
+                });
             }
             drop(sender);
             let (mut durable, mut fenced) = (0, 0);

@@ -10,7 +10,7 @@ use std::io;
 use std::sync::Arc;
 
 use rt::channel::{mpsc, oneshot, watch};
-use rt::{File, Rt};
+use rt::{File, Fs, Rt};
 
 use crate::data_dir::DataDir;
 use crate::sync::{SyncJob, SyncTicket, Synced};
@@ -23,7 +23,7 @@ const THREADS_MAX: usize = 4;
 #[derive(Clone)]
 pub struct GroupCommit {
     // Not bounded: a log has one job under way, so there are never more than partitions.
-    jobs: mpsc::UnboundedSender<Request>,
+    jobs: mpsc::UnboundedSender<Vec<Request>>,
     failed: watch::Receiver<Option<Arc<io::Error>>>,
 }
 
@@ -46,17 +46,33 @@ impl GroupCommit {
             jobs: receiver,
             failed: failed_to,
         };
-        rt.spawn("group commit", rounds.run());
+        rt.spawn_on_sync_lane("group commit", rounds.run());
         Ok(GroupCommit { jobs: sender, failed })
     }
 
-    /// Hands a job in; `done` is called, on another thread, when it is over. It must not block.
-    pub fn submit(&self, job: SyncJob, done: impl FnOnce(Synced) + Send + 'static) {
-        let request = Request { job, done: Box::new(done) };
-        if let Err(refused) = self.jobs.send(request) {
+    /// Hands jobs in that belong into one round; `done` is called with each one's key, on another thread, when it is over.
+    /// It must not block.
+    pub fn submit<K: Send + 'static>(
+        &self,
+        jobs: impl IntoIterator<Item = (K, SyncJob)>,
+        done: impl Fn(K, Synced) + Clone + Send + 'static,
+    ) {
+        let request = |(key, job)| {
+            let done = done.clone();
+            Request { job, done: Box::new(move |synced| done(key, synced)) }
+        };
+        self.send(jobs.into_iter().map(request).collect());
+    }
+
+    fn send(&self, requests: Vec<Request>) {
+        if requests.is_empty() {
+            return;
+        }
+        if let Err(refused) = self.jobs.send(requests) {
             // The rounds end with the runtime only; what was not synced must not look as if it were.
-            let Request { job, done } = refused.0;
-            done(Synced { ticket: job.ticket, result: Err(Arc::new(io::ErrorKind::BrokenPipe.into())) });
+            for Request { job, done } in refused.0 {
+                done(Synced { ticket: job.ticket, result: Err(Arc::new(io::ErrorKind::BrokenPipe.into())) });
+            }
         }
     }
 
@@ -78,10 +94,11 @@ impl GroupCommit {
     pub async fn sync(&self, job: SyncJob) -> Synced {
         let (sender, receiver) = oneshot::channel();
         let ticket = SyncTicket { durable_to: job.ticket.durable_to };
-        self.submit(job, move |synced| {
+        let done = Box::new(move |synced| {
             // Whoever waited may be gone, and with it the log.
             let _ = sender.send(synced);
         });
+        self.send(vec![Request { job, done }]);
         receiver
             .await
             .unwrap_or_else(|_| Synced { ticket, result: Err(Arc::new(io::ErrorKind::BrokenPipe.into())) })
@@ -92,17 +109,16 @@ struct Rounds {
     rt: Rt,
     anchor: File,
     chooser: MethodChooser,
-    jobs: mpsc::UnboundedReceiver<Request>,
+    jobs: mpsc::UnboundedReceiver<Vec<Request>>,
     /// How the whole file system failed (G4).
     failed: watch::Sender<Option<Arc<io::Error>>>,
 }
 
 impl Rounds {
     async fn run(mut self) {
-        while let Some(first) = self.jobs.recv().await {
-            let mut round = vec![first];
+        while let Some(mut round) = self.jobs.recv().await {
             while let Ok(next) = self.jobs.try_recv() {
-                round.push(next);
+                round.extend(next);
             }
             self.round(round).await;
         }
@@ -133,20 +149,21 @@ impl Rounds {
         for (index, request) in round.into_iter().enumerate() {
             hands[index % threads].push(request);
         }
-        let own_hand = hands.pop();
+        let own_hand = hands.pop().unwrap_or_default();
         let mut others = Vec::new();
         for hand in hands {
             let (sender, receiver) = oneshot::channel();
             let rt = self.rt.clone();
             self.rt.spawn("group commit thread", async move {
-                sync_hand(&rt, hand).await;
+                let fs = rt.fs().clone();
+                rt.blocking(move || sync_hand(&fs, hand)).await;
                 // The round waits for every thread, unless the runtime ends.
                 let _ = sender.send(());
             });
             others.push(receiver);
         }
-        if let Some(hand) = own_hand {
-            sync_hand(&self.rt, hand).await;
+        for Request { job, done } in own_hand {
+            self.rt.blocking_here(|| done(job.run(self.rt.fs()))).await;
         }
         for other in others {
             // It ends without a word only when the runtime does.
@@ -155,8 +172,8 @@ impl Rounds {
     }
 
     async fn file_system(&mut self, round: Vec<Request>) {
-        let (fs, anchor) = (self.rt.fs().clone(), self.anchor.clone());
-        let result = self.rt.blocking(move || fs.sync_filesystem(&anchor)).await.map_err(Arc::new);
+        let sync = || self.rt.fs().sync_filesystem(&self.anchor);
+        let result = self.rt.blocking_here(sync).await.map_err(Arc::new);
         if let Err(error) = &result {
             self.failed.send_replace(Some(Arc::clone(error)));
         }
@@ -166,9 +183,8 @@ impl Rounds {
     }
 }
 
-async fn sync_hand(rt: &Rt, hand: Vec<Request>) {
+fn sync_hand(fs: &Fs, hand: Vec<Request>) {
     for Request { job, done } in hand {
-        let fs = rt.fs().clone();
-        rt.blocking(move || done(job.run(&fs))).await;
+        done(job.run(fs));
     }
 }

@@ -14,8 +14,8 @@ pub(crate) enum SyncMethod {
     FileSystem,
 }
 
-/// Rounds of fewer files never sync the whole file system.
-const FILES_MIN: usize = 8;
+/// Rounds of fewer files never sync the whole file system: what is written once in a while waits for nobody else's bytes.
+const FILES_MIN: usize = 3;
 
 /// Rounds of many files after which the method not in use is measured again.
 const PROBE_EVERY: u32 = 64;
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn few_files_are_synced_one_by_one() {
-        assert_eq!(whole_rounds(&mut MethodChooser::new(true), 100, 7, 10, 1), 0);
+        assert_eq!(whole_rounds(&mut MethodChooser::new(true), 100, FILES_MIN - 1, 10, 1), 0);
         assert_eq!(whole_rounds(&mut MethodChooser::new(false), 100, 1000, 10, 1), 0);
     }
 

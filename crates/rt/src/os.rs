@@ -152,6 +152,13 @@ impl Runtime {
         self.lanes.spawn(lane, future)
     }
 
+    pub(crate) fn spawn_on_sync_lane(
+        &self,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> AbortHandle {
+        self.lanes.spawn_syncing(future)
+    }
+
     pub(crate) async fn sleep_until(&self, at: Instant) {
         let since_start = at.since_start();
         match self.started.checked_add(since_start) {

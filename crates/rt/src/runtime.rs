@@ -111,6 +111,17 @@ impl Rt {
         }
     }
 
+    /// Starts a task on the one thread for tasks that wait for syncs with [`Rt::blocking_here`].
+    pub fn spawn_on_sync_lane<F>(&self, name: &'static str, future: F) -> Task
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        match &self.kind {
+            Kind::Os(runtime) => Task(task::Kind::Os(runtime.spawn_on_sync_lane(future))),
+            Kind::Sim(node) => Task(task::Kind::Sim(node.spawn(name, future))),
+        }
+    }
+
     /// How many files and sockets the process may have open at a time.
     pub fn descriptors_max(&self) -> u32 {
         match &self.kind {
@@ -153,6 +164,15 @@ impl Rt {
     {
         match &self.kind {
             Kind::Os(runtime) => runtime.blocking(work).await,
+            Kind::Sim(node) => node.blocking(work).await,
+        }
+    }
+
+    /// Does blocking work on the thread of this task, which other tasks of the thread wait for: for lanes only. It takes
+    /// what [`Rt::blocking`] takes less two hand-overs between threads.
+    pub async fn blocking_here<T>(&self, work: impl FnOnce() -> T) -> T {
+        match &self.kind {
+            Kind::Os(_) => work(),
             Kind::Sim(node) => node.blocking(work).await,
         }
     }

@@ -24,6 +24,9 @@ use super::leading::{Append, Leading};
 /// Commands taken in before what they gathered is written.
 const COMMANDS_PER_ROUND: usize = 256;
 
+/// Syncs that ended heard of in one turn: as many as a round has, mostly.
+const SYNCED_PER_ROUND: usize = 1024;
+
 /// How often producers that fell silent are looked for (Kafka's `producer.id.expiration.check.interval.ms`).
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
 
@@ -141,6 +144,8 @@ pub struct Lane {
     /// At most one per partition is under way, so this needs no bound of its own.
     synced: mpsc::UnboundedReceiver<(TopicPartition, Synced)>,
     synced_sender: mpsc::UnboundedSender<(TopicPartition, Synced)>,
+    /// Sync jobs of the turn under way.
+    jobs: Vec<(TopicPartition, SyncJob)>,
     /// Who waits for all logs, which are given back when no sync of theirs is under way any more.
     releasing: Option<oneshot::Sender<Vec<(TopicPartition, Log)>>>,
 }
@@ -158,6 +163,7 @@ impl Lane {
             commands,
             synced,
             synced_sender,
+            jobs: Vec::new(),
             releasing: None,
         };
         rt.spawn_on_lane(index, "log lane", lane.run());
@@ -166,12 +172,15 @@ impl Lane {
 
     async fn run(mut self) {
         let mut commands = Vec::with_capacity(COMMANDS_PER_ROUND);
+        let mut synced = Vec::new();
         let mut next_expiry = self.rt.now() + EXPIRY_INTERVAL;
         loop {
             rt::select! {
-                synced = self.synced.recv() => {
-                    let Some((partition, synced)) = synced else { return };
-                    self.on_synced(partition, synced);
+                count = self.synced.recv_many(&mut synced, SYNCED_PER_ROUND) => {
+                    if count == 0 {
+                        return;
+                    }
+                    synced.drain(..).for_each(|(partition, synced)| self.on_synced(partition, synced));
                 }
                 count = self.commands.recv_many(&mut commands, COMMANDS_PER_ROUND) => {
                     if count == 0 {
@@ -189,6 +198,7 @@ impl Lane {
                     next_expiry = self.rt.now() + EXPIRY_INTERVAL;
                 }
             }
+            self.submit();
             self.release_when_settled();
         }
     }
@@ -223,9 +233,7 @@ impl Lane {
             }
             Command::SyncTo { partition, to, reply } => {
                 let job = self.partitions.get_mut(&partition).and_then(|leading| leading.sync_to(to, reply));
-                if let Some(job) = job {
-                    self.submit(partition, job);
-                }
+                self.jobs.extend(job.map(|job| (partition, job)));
             }
             Command::ExpiredTo { partition, retention, reply } => {
                 let now = self.now();
@@ -309,23 +317,22 @@ impl Lane {
         touched.sort_unstable();
         touched.dedup();
         for partition in touched {
-            if let Some(job) = self.partitions.get_mut(&partition).and_then(Leading::write) {
-                self.submit(partition, job);
-            }
+            let job = self.partitions.get_mut(&partition).and_then(Leading::write);
+            self.jobs.extend(job.map(|job| (partition, job)));
         }
     }
 
     fn on_synced(&mut self, partition: TopicPartition, synced: Synced) {
         let now = self.now();
         let next = self.partitions.get_mut(&partition).and_then(|leading| leading.on_synced(synced, now));
-        if let Some(job) = next {
-            self.submit(partition, job);
-        }
+        self.jobs.extend(next.map(|job| (partition, job)));
     }
 
-    fn submit(&self, partition: TopicPartition, job: SyncJob) {
+    /// Hands in the jobs of one turn together, so that they share a round.
+    fn submit(&mut self) {
         let back = self.synced_sender.clone();
         // The lane may have ended meanwhile: then nobody waits for this sync.
-        self.commit.submit(job, move |synced| drop(back.send((partition, synced))));
+        self.commit
+            .submit(self.jobs.drain(..), move |partition, synced| drop(back.send((partition, synced))));
     }
 }
