@@ -208,7 +208,7 @@ mod simulated {
     use sim_tests::server::NODE;
 
     use super::*;
-    use crate::peer::simulated;
+    use crate::peer::{Simulated, simulated};
 
     #[test]
     fn c51_how_far_a_log_is_compacted_is_written_down_and_goes_with_its_topic() {
@@ -216,16 +216,33 @@ mod simulated {
             let (mut connection, topic) = compacted(&simulated.peer, &[]).await;
             write(&mut connection, &topic, &["a=1", "a=2", "b=1"]).await;
             holds(&mut connection, &topic, &["1 a=2", "2 b=1"]).await;
-            let read = || {
-                let bytes = simulated.sim.node(NODE).fs().read(Path::new("/data/cleaner-offset-checkpoint"));
-                String::from_utf8(bytes.unwrap()).unwrap()
-            };
-            assert_eq!(read(), format!("0\n1\n{topic} 0 2\n"));
+            let compacted_to_2 = [format!("{topic} 0 2")];
+            says(&simulated, &mut connection, &compacted_to_2).await;
             let mut connection = simulated.restart().await;
             holds(&mut connection, &topic, &["1 a=2", "2 b=1"]).await;
-            assert_eq!(read(), format!("0\n1\n{topic} 0 2\n"));
+            says(&simulated, &mut connection, &compacted_to_2).await;
             connection.delete_topic(&topic).await;
-            assert_eq!(read(), "0\n0\n");
+            says(&simulated, &mut connection, &[]).await;
         });
+    }
+
+    /// Waits until the checkpoint has these entries: it is written after readers see what it tells of.
+    async fn says(simulated: &Simulated<'_>, connection: &mut Connection, expected: &[String]) {
+        let mut entries = None;
+        for _ in Connection::looks() {
+            entries = entries_of(simulated);
+            if entries.as_deref() == Some(expected) {
+                return;
+            }
+            connection.pause().await;
+        }
+        panic!("the checkpoint has {entries:?}, not {expected:?}");
+    }
+
+    /// The checkpoint's entries: its lines without version, count and checksum.
+    fn entries_of(simulated: &Simulated<'_>) -> Option<Vec<String>> {
+        let bytes = simulated.sim.node(NODE).fs().read(Path::new("/data/cleaner-offset-checkpoint")).ok()?;
+        let text = String::from_utf8(bytes).unwrap();
+        Some(text.lines().skip(2).filter(|line| !line.starts_with('#')).map(str::to_owned).collect())
     }
 }
