@@ -215,6 +215,7 @@ fn idle_partitions(setting: &Setting, system: System) -> Result<Vec<Figure>> {
 
 fn stream(setting: &Setting, system: System, produce: Produce) -> Result<Vec<Figure>> {
     let broker = system.start_fresh(setting)?;
+    setting.fill_memory()?;
     let gigabytes = produce.gigabytes();
     let first = warm_up(setting, &broker, produce)?;
     load::consume(setting, &broker, WARM_UP_TOPIC, first)?;
@@ -252,6 +253,7 @@ fn partitions(setting: &Setting, system: System) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for partitions in [1, 6, 100] {
         let broker = system.start_fresh(setting)?;
+        setting.fill_memory()?;
         let produce = Produce { partitions, ..PARTITIONS.of(setting) };
         warm_up(setting, &broker, produce)?;
         let written = produce.run(setting, &broker, TOPIC)?;
@@ -276,6 +278,7 @@ fn partitions_compared(run: &Run) -> Vec<Figure> {
 /// What is left of a system's speed while it keeps up: saturation alone shows only how long its queues are.
 fn rates(setting: &Setting, system: System) -> Result<Vec<Figure>> {
     let broker = system.start_fresh(setting)?;
+    setting.fill_memory()?;
     let produce = RATES.of(setting);
     let fastest = produce.run(setting, &broker, TOPIC)?;
     let mut figures = vec![more("most", megabytes_per_second(&produce, &fastest), "MB/s")];
@@ -299,6 +302,7 @@ fn latency_records(setting: &Setting) -> u64 {
 
 fn latency(setting: &Setting, system: System) -> Result<Vec<Figure>> {
     let broker = system.start_fresh(setting)?;
+    setting.fill_memory()?;
     let told = load::latency(setting, &broker, TOPIC, latency_records(setting))?;
     broker.stop()?;
     let names = ["ack_p50", "ack_p99", "e2e_p50", "e2e_p99", "e2e_p999", "e2e_max"];
@@ -332,6 +336,7 @@ fn serving(setting: &Setting, system: System) -> Result<(Broker, Duration)> {
 
 fn perf_tools(setting: &Setting, system: System) -> Result<Vec<Figure>> {
     let broker = system.start_fresh(setting)?;
+    setting.fill_memory()?;
     let Produce { records, partitions, .. } = PERF_TOOLS.of(setting);
     let gigabytes = PERF_TOOLS.of(setting).gigabytes();
     load::create_topic(setting, &broker, TOPIC, partitions)?;

@@ -30,7 +30,7 @@ pub struct Setting {
     pub floor_percent: f64,
     /// Broker and load each keep to a processor of their own.
     pub pins: bool,
-    /// What fills free memory before each system starts.
+    /// What fills free memory before a load.
     ballast: Ballast,
     /// Held as long as the folder is ours: a second harness would empty it under the first one's brokers.
     _lock: File,
@@ -114,10 +114,15 @@ impl Setting {
         self.results.join(format!("{name}.log"))
     }
 
-    /// Empties the data folder, and fills free memory with pages that the next broker's writes take over.
+    /// Empties the data folder.
     pub fn fresh(&self) -> Result<()> {
         fs::remove_dir_all(&self.data).with_context(|| format!("emptying {}", self.data.display()))?;
-        fs::create_dir_all(&self.data).with_context(|| format!("creating {}", self.data.display()))?;
+        fs::create_dir_all(&self.data).with_context(|| format!("creating {}", self.data.display()))
+    }
+
+    /// Fills free memory with pages that a broker's writes take over. It pushes out what nobody uses, programs that do not
+    /// run included: for brokers that were started.
+    pub fn fill_memory(&self) -> Result<()> {
         self.ballast.fill()
     }
 }
