@@ -9,8 +9,10 @@ use anyhow::{Context, Result};
 use crate::tidy::{files, shown};
 use crate::workspace::Workspace;
 
-/// Crates by the names they are imported as; `ottla` is the binary, whose tests use the clients of the simulation.
-const ORDER: [&str; 21] = [
+/// Crates by the names they are imported as; `scripts` runs tests of any other, and `ottla` is the binary, whose tests use the
+/// clients of the simulation.
+const ORDER: [&str; 22] = [
+    "scripts",
     "model",
     "wire",
     "record",

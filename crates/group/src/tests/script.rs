@@ -4,29 +4,14 @@
 //! log. `wait` passes ms the way a driver does, ticking at each deadline; `restart` replays the log into a new
 //! coordinator. `OTTLA_BLESS=1` writes what happened into the files.
 
-use std::path::{Path, PathBuf};
-
 use model::{NowMs, ProducerId, Ticket, TopicName, TransactionResult};
 
 use super::command::{self, Words};
 use super::print;
 use crate::{Action, Coordinator, Event, GroupConfig, GroupRecord};
 
-macro_rules! scripts {
-    ($($name:ident)*) => {
-        $(#[test] fn $name() { check(concat!(stringify!($name), ".txt")); })*
-
-        /// A script that nobody runs proves nothing.
-        #[test]
-        fn every_script_is_run() {
-            let mut listed = vec![$(concat!(stringify!($name), ".txt").to_owned()),*];
-            listed.sort();
-            assert_eq!(names(&folder()), listed);
-        }
-    };
-}
-
-scripts! {
+scripts::suite! {
+    World::new;
     a_new_member_is_given_its_name_first
     a_static_member_needs_no_name_first
     the_first_rebalance_waits_for_more_members
@@ -71,51 +56,6 @@ scripts! {
 /// When scripts begin, so that no time is mistaken for the other clock's.
 const START: NowMs = NowMs { monotonic: 1_000, wall: 500_000 };
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/scripts")
-}
-
-#[allow(clippy::disallowed_methods, reason = "a test's own data is nothing for the simulator")]
-fn names(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
-/// Runs one script and compares all of it, so that a difference shows in its place.
-#[track_caller]
-#[allow(clippy::disallowed_methods, reason = "a test's own data is nothing for the simulator")]
-fn check(name: &str) {
-    let path = folder().join(name);
-    let script = std::fs::read_to_string(&path).unwrap();
-    let happened = run(&script);
-    if std::env::var_os("OTTLA_BLESS").is_some() {
-        std::fs::write(&path, happened).unwrap();
-    } else {
-        assert!(happened == script, "{name}: expected\n{script}\nhappened\n{happened}");
-    }
-}
-
-/// The script with the traces as they came out.
-fn run(script: &str) -> String {
-    let mut world = World::new();
-    let mut happened = Vec::new();
-    for block in script.trim_end().split("\n\n") {
-        let commands: Vec<&str> = block.lines().take_while(|line| *line != "----").collect();
-        let mut text = commands.join("\n");
-        if commands.iter().any(|line| !line.starts_with('#')) {
-            text.push_str("\n----\n");
-            for line in commands.iter().filter(|line| !line.starts_with('#')) {
-                text.push_str(&world.command(line));
-            }
-        }
-        happened.push(text.trim_end().to_owned());
-    }
-    happened.join("\n\n") + "\n"
-}
-
 /// What the log of a script holds.
 enum Logged {
     Record(GroupRecord, Option<ProducerId>),
@@ -130,15 +70,7 @@ struct World {
     tickets: u64,
 }
 
-impl World {
-    fn new() -> World {
-        let config = GroupConfig::default();
-        let coordinator = Coordinator::new(config.clone());
-        let mut world = World { config, coordinator, log: Vec::new(), now: START, tickets: 0 };
-        world.load();
-        world
-    }
-
+impl scripts::World for World {
     fn command(&mut self, line: &str) -> String {
         let words = Words::parse(line);
         if let Some(event) = command::request(&words, Ticket(self.tickets + 1)) {
@@ -162,6 +94,16 @@ impl World {
             }
             other => panic!("no command {other}"),
         }
+    }
+}
+
+impl World {
+    fn new() -> World {
+        let config = GroupConfig::default();
+        let coordinator = Coordinator::new(config.clone());
+        let mut world = World { config, coordinator, log: Vec::new(), now: START, tickets: 0 };
+        world.load();
+        world
     }
 
     fn configure(&mut self, key: &str, value: &str) {

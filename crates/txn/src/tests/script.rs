@@ -4,29 +4,14 @@
 //! log. `wait` passes ms the way a driver does, ticking at each deadline; `restart` replays the log into a new
 //! coordinator. After every block the log is replayed and compared. `OTTLA_BLESS=1` writes what happened into the files.
 
-use std::path::{Path, PathBuf};
-
 use model::{NowMs, Ticket};
 
 use super::command::{self, Words};
 use super::print;
 use crate::{Action, Coordinator, Event, TransactionRecord, TxnConfig};
 
-macro_rules! scripts {
-    ($($name:ident)*) => {
-        $(#[test] fn $name() { check(concat!(stringify!($name), ".txt")); })*
-
-        /// A script that nobody runs proves nothing.
-        #[test]
-        fn every_script_is_run() {
-            let mut listed = vec![$(concat!(stringify!($name), ".txt").to_owned()),*];
-            listed.sort();
-            assert_eq!(names(&folder()), listed);
-        }
-    };
-}
-
-scripts! {
+scripts::suite! {
+    World::new;
     a_transaction_is_decided_complete_and_followed_by_the_next
     a_new_producer_fences_the_one_before
     a_retry_of_an_initialization_is_told_from_a_stranger
@@ -51,52 +36,6 @@ scripts! {
 /// When scripts begin, so that no time is mistaken for the other clock's.
 const START: NowMs = NowMs { monotonic: 1_000, wall: 500_000 };
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests/scripts")
-}
-
-#[allow(clippy::disallowed_methods, reason = "a test's own data is nothing for the simulator")]
-fn names(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
-/// Runs one script and compares all of it, so that a difference shows in its place.
-#[track_caller]
-#[allow(clippy::disallowed_methods, reason = "a test's own data is nothing for the simulator")]
-fn check(name: &str) {
-    let path = folder().join(name);
-    let script = std::fs::read_to_string(&path).unwrap();
-    let happened = run(&script);
-    if std::env::var_os("OTTLA_BLESS").is_some() {
-        std::fs::write(&path, happened).unwrap();
-    } else {
-        assert!(happened == script, "{name}: expected\n{script}\nhappened\n{happened}");
-    }
-}
-
-/// The script with the traces as they came out.
-fn run(script: &str) -> String {
-    let mut world = World::new();
-    let mut happened = Vec::new();
-    for block in script.trim_end().split("\n\n") {
-        let commands: Vec<&str> = block.lines().take_while(|line| *line != "----").collect();
-        let mut text = commands.join("\n");
-        if commands.iter().any(|line| !line.starts_with('#')) {
-            text.push_str("\n----\n");
-            for line in commands.iter().filter(|line| !line.starts_with('#')) {
-                text.push_str(&world.command(line));
-            }
-        }
-        world.assert_replay();
-        happened.push(text.trim_end().to_owned());
-    }
-    happened.join("\n\n") + "\n"
-}
-
 struct World {
     config: TxnConfig,
     coordinator: Coordinator,
@@ -105,15 +44,7 @@ struct World {
     tickets: u64,
 }
 
-impl World {
-    fn new() -> World {
-        let config = TxnConfig::default();
-        let coordinator = Coordinator::new(config.clone());
-        let mut world = World { config, coordinator, log: Vec::new(), now: START, tickets: 0 };
-        world.load();
-        world
-    }
-
+impl scripts::World for World {
     fn command(&mut self, line: &str) -> String {
         let words = Words::parse(line);
         if let Some(event) = command::request(&words, Ticket(self.tickets + 1)) {
@@ -134,6 +65,21 @@ impl World {
             "epoch" => self.set_epoch(&words),
             other => panic!("no command {other}"),
         }
+    }
+
+    /// C2: what the log says is what the coordinator has.
+    fn assert_settled(&self) {
+        assert_eq!(self.replayed().persistent(), self.coordinator.persistent(), "C2");
+    }
+}
+
+impl World {
+    fn new() -> World {
+        let config = TxnConfig::default();
+        let coordinator = Coordinator::new(config.clone());
+        let mut world = World { config, coordinator, log: Vec::new(), now: START, tickets: 0 };
+        world.load();
+        world
     }
 
     fn configure(&mut self, key: &str, value: &str) {
@@ -170,11 +116,6 @@ impl World {
             coordinator.replay(key, value.as_deref()).unwrap();
         }
         coordinator
-    }
-
-    /// C2: what the log says is what the coordinator has.
-    fn assert_replay(&self) {
-        assert_eq!(self.replayed().persistent(), self.coordinator.persistent(), "C2");
     }
 
     fn step(&mut self, event: Event) -> Vec<Action> {
