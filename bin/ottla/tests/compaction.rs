@@ -8,16 +8,14 @@
     reason = "these tests run processes of the real operating system, and fail where it fails"
 )]
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use client::{Admin, Client, ClientConfig, FetchBounds, NewTopic, TopicPartition};
+use client::{Admin, Client, FetchBounds, NewTopic, TopicPartition};
 use model::{Offset, TopicName};
 use rt::Rt;
 use sim_tests::draw::Draw;
+use sim_tests::process::{Folder, Process};
 use sim_tests::raw::{self, Raw};
 
 /// Longest wait for anything that must happen; far more than it takes.
@@ -39,57 +37,22 @@ const RECORDS_PER_BATCH: usize = 200;
 const BATCHES_UNDER_WAY: usize = 4;
 const KILLS: usize = 5;
 
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
+fn start(folder: &Folder) -> Process {
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_ottla"));
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path());
+    for setting in [
+        "log.cleaner.backoff.ms=20".to_owned(),
+        format!("log.cleaner.dedupe.buffer.size={KEY_MAP_BYTES}"),
+        "log.segment.delete.delay.ms=0".to_owned(),
+    ] {
+        serve.args(["--set", &setting]);
     }
+    Process::start(&mut serve)
 }
 
-/// A broker's process; it is killed at the end.
-struct Broker {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Broker {
-    fn start(folder: &Folder) -> Broker {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ottla"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(&folder.0);
-        for setting in [
-            "log.cleaner.backoff.ms=20".to_owned(),
-            format!("log.cleaner.dedupe.buffer.size={KEY_MAP_BYTES}"),
-            "log.segment.delete.delay.ms=0".to_owned(),
-        ] {
-            command.args(["--set", &setting]);
-        }
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut ready = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-        let address = ready.split_whitespace().nth(1).and_then(|address| address.parse().ok());
-        Broker { address: address.unwrap_or_else(|| panic!("not ready: {ready:?}")), process }
-    }
-
-    /// The most memory that it ever held, bytes.
-    fn peak_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        // SIGKILL: the broker gets no chance to say goodbye.
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
-}
-
-async fn connect(rt: &Rt, broker: &Broker) -> Client {
-    let config = ClientConfig { bootstrap: vec![broker.address.to_string()], ..ClientConfig::default() };
-    Client::connect(rt, config).await.unwrap()
+fn assert_memory_is_bounded(broker: &Process) {
+    let most = broker.memory_bytes("VmHWM");
+    assert!(most < RESIDENT_BYTES_MAX, "{most} bytes");
 }
 
 /// The numbers written of each key: the newest that was acknowledged, and the newest that was sent.
@@ -101,12 +64,12 @@ struct Written {
 /// Writes records `numbers`, several batches under way at a time, until all are acknowledged.
 async fn write(
     rt: &Rt,
-    broker: &Broker,
+    broker: &Process,
     place: &TopicPartition,
     numbers: std::ops::Range<u64>,
     written: &mut Written,
 ) {
-    let mut connection = Raw::connect(rt, broker.address).await.unwrap();
+    let mut connection = Raw::connect(rt, broker.address()).await.unwrap();
     let keys = u64::try_from(written.sent.len()).unwrap();
     // Neighbours in a batch are of keys far from each other, and no key is written in step with another.
     let key_of = |number: u64| usize::try_from(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % keys).unwrap();
@@ -169,10 +132,9 @@ fn the_newest_value_of_each_key_survives_kills_during_compaction() {
         let records = std::env::var("OTTLA_COMPACTED_RECORDS").ok().and_then(|count| count.parse().ok());
         let records: u64 = records.unwrap_or(60_000);
         let keys = usize::try_from(records / 100).unwrap();
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("compaction-{}", std::process::id()));
-        let folder = Folder(path);
-        let mut broker = Broker::start(&folder);
-        let place = create_topic(&connect(&rt, &broker).await).await;
+        let folder = Folder::new(env!("CARGO_TARGET_TMPDIR"), "compaction");
+        let mut broker = start(&folder);
+        let place = create_topic(&broker.client(&rt).await).await;
         let mut written = Written { acknowledged: vec![0; keys], sent: vec![0; keys] };
         let (mut draw, mut from) = (Draw::new(records), 1);
         for kill in 1..=KILLS {
@@ -181,11 +143,11 @@ fn the_newest_value_of_each_key_survives_kills_during_compaction() {
             from = to;
             // The cleaner never rests long: most moments are in the middle of a pass.
             rt.sleep(Duration::from_millis(draw.within(0..=100))).await;
-            assert!(broker.peak_bytes() < RESIDENT_BYTES_MAX, "{} bytes", broker.peak_bytes());
+            assert_memory_is_bounded(&broker);
             drop(broker);
-            broker = Broker::start(&folder);
+            broker = start(&folder);
         }
-        let client = connect(&rt, &broker).await;
+        let client = broker.client(&rt).await;
         let unsealed_max = 2 * SEGMENT_BYTES / VALUE_BYTES;
         let deadline = rt.now() + PATIENCE;
         loop {
@@ -202,7 +164,7 @@ fn the_newest_value_of_each_key_survives_kills_during_compaction() {
             assert!(rt.now() < deadline, "{count} records are left of {keys} keys");
             rt.sleep(Duration::from_millis(100)).await;
         }
-        assert!(broker.peak_bytes() < RESIDENT_BYTES_MAX, "{} bytes", broker.peak_bytes());
+        assert_memory_is_bounded(&broker);
     })
     .unwrap();
 }

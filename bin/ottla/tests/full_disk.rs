@@ -10,17 +10,17 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use client::{Admin, Client, ClientConfig, NewTopic, TopicPartition};
+use client::{Admin, Client, NewTopic, TopicPartition};
 use model::{ErrorCode, Offset, TopicName};
 use rt::Rt;
+use sim_tests::process::Process;
 use sim_tests::raw::{self, Raw};
-use wire::{FetchRequest, FetchResponse, fetch};
+use wire::FetchResponse;
 
 /// Longest wait for anything that must happen; far more than it takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -72,41 +72,12 @@ impl Drop for SmallDisk {
     }
 }
 
-/// A broker's process, killed with the value.
-struct Broker {
-    process: Child,
-    address: SocketAddr,
-}
-
-impl Broker {
-    fn start(disk: &SmallDisk, policy: &str) -> Broker {
-        let policy = format!("ottla.disk.full.policy={policy}");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_ottla"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--set", "auto.create.topics.enable=false"])
-            .args(["--set", &policy, "--data-dir"])
-            .arg(disk.path.join("data"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut ready = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-        let address = ready.split_whitespace().nth(1).and_then(|address| address.parse().ok());
-        let address = address.unwrap_or_else(|| panic!("not ready: {ready:?}"));
-        Broker { process, address }
-    }
-
-    async fn client(&self, rt: &Rt) -> Client {
-        let config = ClientConfig { bootstrap: vec![self.address.to_string()], ..ClientConfig::default() };
-        Client::connect(rt, config).await.unwrap()
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
+fn start(disk: &SmallDisk, policy: &str) -> Process {
+    let policy = format!("ottla.disk.full.policy={policy}");
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_ottla"));
+    serve.args(["serve", "--listen", "127.0.0.1:0", "--set", "auto.create.topics.enable=false"]);
+    serve.args(["--set", &policy, "--data-dir"]).arg(disk.path.join("data"));
+    Process::start(&mut serve)
 }
 
 async fn create_topic(client: &Client, name: &str, configs: &[(&str, &str)]) -> Vec<TopicPartition> {
@@ -173,7 +144,7 @@ impl Filler<'_> {
         let mut connection = Raw::connect(self.rt, self.address).await.unwrap();
         let mut offset = start;
         while offset < self.next {
-            connection.send(&fetch_request(&self.place, offset)).await.unwrap();
+            connection.send(&raw::fetch(1, &self.place, offset)).await.unwrap();
             let answer = connection.receive().await.unwrap();
             let (_, answer) = wire::decode_response::<FetchResponse<'_>>(&answer, 12).unwrap();
             let partition = &answer.responses[0].partitions[0];
@@ -197,31 +168,8 @@ impl Filler<'_> {
     }
 }
 
-fn fetch_request(place: &TopicPartition, offset: i64) -> bytes::Bytes {
-    let partition = fetch::FetchPartition {
-        partition: place.partition.0,
-        fetch_offset: offset,
-        partition_max_bytes: 10_000_000,
-        ..fetch::FetchPartition::default()
-    };
-    let topic = fetch::FetchTopic {
-        topic: place.topic.as_str().into(),
-        partitions: vec![partition],
-        ..fetch::FetchTopic::default()
-    };
-    let request = FetchRequest {
-        max_wait_ms: 500,
-        min_bytes: 1,
-        max_bytes: 10_000_000,
-        session_epoch: -1,
-        topics: vec![topic],
-        ..FetchRequest::default()
-    };
-    raw::frame(1, &request, 12)
-}
-
-fn fillers<'a>(rt: &'a Rt, broker: &Broker, places: Vec<TopicPartition>) -> Vec<Filler<'a>> {
-    let filler = |place| Filler { rt, address: broker.address, place, next: 0 };
+fn fillers<'a>(rt: &'a Rt, broker: &Process, places: Vec<TopicPartition>) -> Vec<Filler<'a>> {
+    let filler = |place| Filler { rt, address: broker.address(), place, next: 0 };
     places.into_iter().map(filler).collect()
 }
 
@@ -248,7 +196,7 @@ async fn starts(client: &Client, fillers: &[Filler<'_>]) -> Vec<i64> {
 fn a_full_disk_refuses_producers_and_keeps_what_it_took() {
     let (mib, rounds) = (number("OTTLA_FULL_DISK_MIB", 48), number("OTTLA_FULL_DISK_ROUNDS", 2));
     let disk = SmallDisk::mount("refuse", mib);
-    let mut broker = Broker::start(&disk, "refuse");
+    let mut broker = start(&disk, "refuse");
     rt::os::run(|rt| async move {
         let mut client = broker.client(&rt).await;
         let small = [("segment.bytes", "1048576")];
@@ -271,11 +219,10 @@ fn a_full_disk_refuses_producers_and_keeps_what_it_took() {
             admin.commit("group", &commit).await.unwrap();
             admin.describe_cluster().await.unwrap();
             if round % 2 == 0 {
-                drop(broker.process.kill());
                 drop(broker);
-                broker = Broker::start(&disk, "refuse");
+                broker = start(&disk, "refuse");
                 client = broker.client(&rt).await;
-                fillers.iter_mut().for_each(|filler| filler.address = broker.address);
+                fillers.iter_mut().for_each(|filler| filler.address = broker.address());
             }
             let admin = Admin::new(&client);
             assert_eq!(admin.committed("group").await.unwrap(), commit);
@@ -302,7 +249,7 @@ fn a_full_disk_refuses_producers_and_keeps_what_it_took() {
 fn a_full_disk_lets_the_oldest_records_go_where_it_was_told_to() {
     let (mib, rounds) = (number("OTTLA_FULL_DISK_MIB", 48), number("OTTLA_FULL_DISK_ROUNDS", 2));
     let disk = SmallDisk::mount("oldest", mib);
-    let mut broker = Broker::start(&disk, "delete-oldest");
+    let mut broker = start(&disk, "delete-oldest");
     rt::os::run(|rt| async move {
         let mut client = broker.client(&rt).await;
         let small = ("segment.bytes", "1048576");
@@ -317,9 +264,9 @@ fn a_full_disk_lets_the_oldest_records_go_where_it_was_told_to() {
             together(&mut fillers, async |filler| filler.in_the_end(count).await).await;
             if round % 2 == 0 {
                 drop(broker);
-                broker = Broker::start(&disk, "delete-oldest");
+                broker = start(&disk, "delete-oldest");
                 client = broker.client(&rt).await;
-                fillers.iter_mut().chain(&mut table).for_each(|filler| filler.address = broker.address);
+                fillers.iter_mut().chain(&mut table).for_each(|filler| filler.address = broker.address());
             }
             let firsts = starts(&client, &fillers).await;
             println!("round {round}: {} records taken, the first are {firsts:?}", fillers[0].next);

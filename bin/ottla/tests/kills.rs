@@ -9,10 +9,9 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use client::{Admin, NewTopic, TopicPartition};
@@ -23,6 +22,7 @@ use rt::channel::watch;
 use sim_tests::draw::Draw;
 use sim_tests::found;
 use sim_tests::load::{self, GROUP, Worker};
+use sim_tests::process::Process;
 use sim_tests::server::connect;
 use sim_tests::transactions::transactional as transactional_writer;
 
@@ -33,49 +33,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const TOPICS: [(&str, i32); 2] = [("orders", 4), (TRANSACTIONAL, 3)];
 const TRANSACTIONAL: &str = "payments";
 
-/// A broker's process, on the same folder and port in each of its lives.
-struct Broker {
-    process: Child,
-    address: SocketAddr,
-    folder: PathBuf,
+/// Starts the broker on the same folder and port in each of its lives.
+fn start(folder: &Path, address: &str) -> Process {
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_ottla"));
+    serve.args(["serve", "--listen", address]);
+    serve.args(["--set", "auto.create.topics.enable=false", "--set", "group.initial.rebalance.delay.ms=0"]);
+    serve.args(["--set", "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000"]);
+    Process::start(serve.arg("--data-dir").arg(folder))
 }
 
-impl Broker {
-    fn start(folder: &Path, address: &str) -> Broker {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_ottla"))
-            .args(["serve", "--listen", address])
-            .args(["--set", "auto.create.topics.enable=false", "--set", "group.initial.rebalance.delay.ms=0"])
-            .args(["--set", "transaction.abort.timed.out.transaction.cleanup.interval.ms=1000"])
-            .arg("--data-dir")
-            .arg(folder)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut ready = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-        let address = ready.split_whitespace().nth(1).and_then(|address| address.parse().ok());
-        let address = address.unwrap_or_else(|| panic!("not ready: {ready:?}"));
-        Broker { process, address, folder: folder.to_path_buf() }
-    }
-
-    fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-
-    /// Starts it again where it was.
-    fn start_again(&mut self) {
-        let address = self.address.to_string();
-        *self = Broker::start(&self.folder.clone(), &address);
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-    }
+fn kill_and_start_again(broker: &mut Process, folder: &Path) {
+    broker.kill();
+    *broker = start(folder, &broker.address().to_string());
 }
 
 fn number(variable: &str, default: u64) -> u64 {
@@ -151,8 +120,8 @@ fn keep(recorder: &Recorder) -> PathBuf {
 async fn drive(rt: Rt, folder: PathBuf, kills: u64, seed: u64) {
     let mut draw = Draw::new(seed);
     let recorder = Recorder::default();
-    let mut broker = Broker::start(&folder, "127.0.0.1:0");
-    let client = connect(&rt, broker.address).await;
+    let mut broker = start(&folder, "127.0.0.1:0");
+    let client = connect(&rt, broker.address()).await;
     for (name, partitions) in TOPICS {
         let topic = NewTopic {
             name: TopicName::parse(name).unwrap(),
@@ -162,15 +131,14 @@ async fn drive(rt: Rt, folder: PathBuf, kills: u64, seed: u64) {
         };
         Admin::new(&client).create_topic(&topic).await.unwrap();
     }
-    let clients = start_clients(&rt, broker.address, &recorder, &mut draw);
+    let clients = start_clients(&rt, broker.address(), &recorder, &mut draw);
     for _ in 0..kills {
         let acknowledged = recorder.acknowledged();
         eventually(&rt, "something is acknowledged", &recorder, || acknowledged < recorder.acknowledged())
             .await;
         // The moment of the kill is what is drawn.
         rt.sleep(Duration::from_millis(draw.within(10..=600))).await;
-        broker.kill();
-        broker.start_again();
+        kill_and_start_again(&mut broker, &folder);
     }
     clients.stop_writing.send_replace(true);
     eventually(&rt, "the writers end", &recorder, || {
@@ -180,8 +148,7 @@ async fn drive(rt: Rt, folder: PathBuf, kills: u64, seed: u64) {
     eventually(&rt, "the group reads everything", &recorder, || recorder.is_all_read()).await;
     clients.stop_reading.send_replace(true);
     eventually(&rt, "the readers end", &recorder, || clients.readers.iter().all(rt::Task::is_finished)).await;
-    broker.kill();
-    broker.start_again();
+    kill_and_start_again(&mut broker, &folder);
     for place in places() {
         found::note_log(&recorder, &place, found::rows_of(&client, &place).await);
     }

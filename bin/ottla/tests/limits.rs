@@ -8,22 +8,21 @@
     reason = "these tests run processes of the real operating system, and fail where it fails"
 )]
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use client::{Admin, Client, ClientConfig, NewTopic, TopicPartition};
+use client::{Admin, Client, NewTopic, TopicPartition};
 use model::{ErrorCode, TopicName};
 use rt::Rt;
 use sim_tests::draw::Draw;
 use sim_tests::hostile::{frames, served};
+use sim_tests::process::{Folder, Process};
 use sim_tests::raw::{self, Raw};
 use sim_tests::samples::VICTIM;
-use wire::{ApiVersionsRequest, FetchRequest, FetchResponse, fetch};
+use wire::{ApiVersionsRequest, FetchResponse};
 
 /// Longest wait for anything that must happen; far more than it takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,56 +33,22 @@ const CONNECTION_BYTES_MAX: u64 = 20 * 1024;
 /// How much hostile frames may leave behind, bytes.
 const HOSTILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// A broker's process on a folder of its own; both go with the value.
-struct Broker {
-    process: Child,
-    address: SocketAddr,
-    folder: PathBuf,
+fn start(folder: &Folder) -> Process {
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_ottla"));
+    serve.args([
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--set",
+        "auto.create.topics.enable=false",
+        "--data-dir",
+    ]);
+    Process::start(serve.arg(folder.path().join("data")))
 }
 
-impl Broker {
-    fn start(folder: &Path) -> Broker {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_ottla"))
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--set",
-                "auto.create.topics.enable=false",
-                "--data-dir",
-            ])
-            .arg(folder.join("data"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut ready = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-        let address = ready.split_whitespace().nth(1).and_then(|address| address.parse().ok());
-        let address = address.unwrap_or_else(|| panic!("not ready: {ready:?}"));
-        Broker { process, address, folder: folder.to_path_buf() }
-    }
-
-    /// Memory that it holds, bytes.
-    fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        drop(self.process.kill());
-        drop(self.process.wait());
-        drop(std::fs::remove_dir_all(&self.folder));
-    }
-}
-
-fn folder(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("limits-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&path).unwrap();
-    path
+/// A folder for the data of the broker called `name`.
+fn folder(name: &str) -> Folder {
+    Folder::new(env!("CARGO_TARGET_TMPDIR"), &format!("limits-{name}"))
 }
 
 async fn create_topic(client: &Client, name: &str) -> TopicPartition {
@@ -98,41 +63,15 @@ async fn create_topic(client: &Client, name: &str) -> TopicPartition {
     TopicPartition::new(name, 0)
 }
 
-async fn connect(rt: &Rt, broker: &Broker) -> Client {
-    let config = ClientConfig { bootstrap: vec![broker.address.to_string()], ..ClientConfig::default() };
-    Client::connect(rt, config).await.unwrap()
-}
-
 async fn produce(connection: &mut Raw, place: &TopicPartition, bytes: usize) -> (ErrorCode, i64) {
     connection.send(&raw::produce(1, place, &[(b"key".to_vec(), vec![7; bytes])])).await.unwrap();
     let (_, code, base) = raw::produced(&connection.receive().await.unwrap()).unwrap();
     (ErrorCode::from_code(code), base)
 }
 
-fn fetch_request(place: &TopicPartition, offset: i64) -> bytes::Bytes {
-    let partition = fetch::FetchPartition {
-        fetch_offset: offset,
-        partition_max_bytes: 10_000_000,
-        ..fetch::FetchPartition::default()
-    };
-    let topic = fetch::FetchTopic {
-        topic: place.topic.as_str().into(),
-        partitions: vec![partition],
-        ..fetch::FetchTopic::default()
-    };
-    let request = FetchRequest {
-        max_wait_ms: 500,
-        min_bytes: 1,
-        session_epoch: -1,
-        topics: vec![topic],
-        ..FetchRequest::default()
-    };
-    raw::frame(1, &request, 12)
-}
-
 /// Whether the record at `offset` is read.
 async fn is_read(connection: &mut Raw, place: &TopicPartition, offset: i64) -> bool {
-    connection.send(&fetch_request(place, offset)).await.unwrap();
+    connection.send(&raw::fetch(1, place, offset)).await.unwrap();
     let answer = connection.receive().await.unwrap();
     let (_, answer) = wire::decode_response::<FetchResponse<'_>>(&answer, 12).unwrap();
     let partition = &answer.responses[0].partitions[0];
@@ -165,13 +104,13 @@ async fn neighbour(
 /// Runs `meanwhile` beside a neighbour, which must get on with its work.
 async fn beside_a_neighbour(
     rt: &Rt,
-    broker: &Broker,
+    broker: &Process,
     client: &Client,
     meanwhile: impl Future<Output = ()>,
 ) -> u64 {
     let place = create_topic(client, "neighbour").await;
     let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let working = neighbour(rt.clone(), broker.address, place, Arc::clone(&stop), Arc::clone(&done));
+    let working = neighbour(rt.clone(), broker.address(), place, Arc::clone(&stop), Arc::clone(&done));
     let task = rt.spawn("neighbour", working);
     meanwhile.await;
     let before = done.load(Ordering::Relaxed);
@@ -188,39 +127,40 @@ async fn beside_a_neighbour(
 
 #[test]
 fn idle_connections_and_slow_readers_cost_little_and_disturb_nobody() {
-    let broker = Broker::start(&folder("idle"));
+    let folder = folder("idle");
+    let broker = start(&folder);
     rt::os::run(|rt| async move {
-        let client = connect(&rt, &broker).await;
+        let client = broker.client(&rt).await;
         let large = create_topic(&client, "large").await;
-        let mut connection = Raw::connect(&rt, broker.address).await.unwrap();
+        let mut connection = Raw::connect(&rt, broker.address()).await.unwrap();
         for _ in 0..8 {
             assert_eq!(produce(&mut connection, &large, 1_000_000).await.0, ErrorCode::None);
         }
         let wanted = 5_000.min(rt.descriptors_max() / 2 - 200);
-        let before = broker.resident_bytes();
+        let before = broker.memory_bytes("VmRSS");
         let mut idle = Vec::new();
         let done = beside_a_neighbour(&rt, &broker, &client, async {
             for _ in 0..wanted {
-                let mut connection = Raw::connect(&rt, broker.address).await.unwrap();
+                let mut connection = Raw::connect(&rt, broker.address()).await.unwrap();
                 connection.send(&raw::frame(1, &ApiVersionsRequest::default(), 0)).await.unwrap();
                 connection.receive().await.unwrap();
                 idle.push(connection);
             }
         });
         let done = done.await;
-        let per_connection = (broker.resident_bytes().saturating_sub(before)) / u64::from(wanted);
+        let per_connection = (broker.memory_bytes("VmRSS").saturating_sub(before)) / u64::from(wanted);
         println!(
             "{wanted} idle connections: {per_connection} bytes each, while a neighbour wrote {done} records"
         );
         assert!(per_connection <= CONNECTION_BYTES_MAX, "{per_connection} bytes for each of {wanted}");
 
         // Each asks for 8 MB twenty times and reads nothing.
-        let before = broker.resident_bytes();
+        let before = broker.memory_bytes("VmRSS");
         let mut slow = Vec::new();
         for _ in 0..50 {
-            let connection = Raw::connect(&rt, broker.address).await.unwrap();
+            let connection = Raw::connect(&rt, broker.address()).await.unwrap();
             for _ in 0..20 {
-                connection.send(&fetch_request(&large, 0)).await.unwrap();
+                connection.send(&raw::fetch(1, &large, 0)).await.unwrap();
             }
             slow.push(connection);
         }
@@ -230,9 +170,9 @@ fn idle_connections_and_slow_readers_cost_little_and_disturb_nobody() {
                 "they would be served if they read"
             );
         }
-        let mut connection = Raw::connect(&rt, broker.address).await.unwrap();
+        let mut connection = Raw::connect(&rt, broker.address()).await.unwrap();
         assert!(is_read(&mut connection, &large, 0).await, "others are");
-        let grown = broker.resident_bytes().saturating_sub(before);
+        let grown = broker.memory_bytes("VmRSS").saturating_sub(before);
         println!("50 slow readers of 8 GB in all: {} bytes each", grown / 50);
         assert!(grown <= 50 * 4 * CONNECTION_BYTES_MAX, "{grown} bytes for 50 readers");
         drop((idle, slow));
@@ -244,18 +184,19 @@ fn idle_connections_and_slow_readers_cost_little_and_disturb_nobody() {
 fn hostile_frames_cost_no_memory_and_disturb_nobody() {
     let seconds = std::env::var("OTTLA_HOSTILE_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let seconds = Duration::from_secs(seconds.unwrap_or(0));
-    let broker = Broker::start(&folder("hostile"));
+    let folder = folder("hostile");
+    let broker = start(&folder);
     rt::os::run(|rt| async move {
-        let client = connect(&rt, &broker).await;
+        let client = broker.client(&rt).await;
         let victim = create_topic(&client, VICTIM).await;
         let snapshot = client.refresh(Some(std::slice::from_ref(&victim.topic))).await.unwrap();
         let topic_id = snapshot.topics[&victim.topic].id;
         // Coordinators, threads and buffers that come with the first request of a kind are no growth.
         Admin::new(&client).committed(VICTIM).await.unwrap();
         let mut draw = Draw::new(1);
-        let apis = served(&rt, broker.address).await;
+        let apis = served(&rt, broker.address()).await;
         let (mut rounds, mut sent) = (0, 0_u64);
-        let before = broker.resident_bytes();
+        let before = broker.memory_bytes("VmRSS");
         let began = rt.now();
         let done = beside_a_neighbour(&rt, &broker, &client, async {
             while rounds == 0 || rt.now().saturating_since(began) < seconds {
@@ -263,7 +204,7 @@ fn hostile_frames_cost_no_memory_and_disturb_nobody() {
                     for version in first - 1..=last + 1 {
                         let is_served = (first..=last).contains(&version);
                         for hostile in frames(key, version, topic_id, is_served, &mut draw) {
-                            let mut connection = Raw::connect(&rt, broker.address).await.unwrap();
+                            let mut connection = Raw::connect(&rt, broker.address()).await.unwrap();
                             // The broker may close before it has everything.
                             let _ = connection.send(&hostile.bytes).await;
                             connection.shutdown();
@@ -278,7 +219,7 @@ fn hostile_frames_cost_no_memory_and_disturb_nobody() {
             }
         })
         .await;
-        let grown = broker.resident_bytes().saturating_sub(before);
+        let grown = broker.memory_bytes("VmRSS").saturating_sub(before);
         println!("{sent} hostile frames in {rounds} rounds: {grown} bytes more, while a neighbour wrote {done} records");
         assert!(grown <= HOSTILE_BYTES_MAX, "{grown} bytes more after {sent} frames");
     })

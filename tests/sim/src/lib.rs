@@ -7,6 +7,7 @@ pub mod draw;
 pub mod found;
 pub mod hostile;
 pub mod load;
+pub mod process;
 pub mod raw;
 pub mod samples;
 pub mod scenario;

@@ -7,8 +7,9 @@ use client::TopicPartition;
 use model::TimestampMs;
 use record::{BatchBuilder, BatchOptions};
 use rt::{Rt, Stream};
+use wire::fetch::{FetchPartition, FetchTopic};
 use wire::produce::{PartitionProduceData, ProduceResponse, TopicProduceData};
-use wire::{ProduceRequest, Records, Request};
+use wire::{FetchRequest, ProduceRequest, Records, Request};
 
 /// The version produces are made in: the last that names topics.
 const PRODUCE_VERSION: i16 = 12;
@@ -103,6 +104,36 @@ pub fn produce_of(
         topic_data: vec![topic],
     };
     frame(correlation_id, &request, PRODUCE_VERSION)
+}
+
+/// The version fetches are made in: the last that names topics.
+const FETCH_VERSION: i16 = 12;
+
+/// The most bytes that [`fetch`] asks for.
+const FETCH_BYTES_MAX: i32 = 10_000_000;
+
+/// The frame of a fetch of one partition outside of sessions, which waits for half a second when there is nothing.
+pub fn fetch(correlation_id: i32, place: &TopicPartition, offset: i64) -> Bytes {
+    let partition = FetchPartition {
+        partition: place.partition.0,
+        fetch_offset: offset,
+        partition_max_bytes: FETCH_BYTES_MAX,
+        ..FetchPartition::default()
+    };
+    let topic = FetchTopic {
+        topic: place.topic.as_str().into(),
+        partitions: vec![partition],
+        ..FetchTopic::default()
+    };
+    let request = FetchRequest {
+        max_wait_ms: 500,
+        min_bytes: 1,
+        max_bytes: FETCH_BYTES_MAX,
+        session_epoch: -1,
+        topics: vec![topic],
+        ..FetchRequest::default()
+    };
+    frame(correlation_id, &request, FETCH_VERSION)
 }
 
 /// What a produce of one batch was answered with: correlation id, error code, base offset.

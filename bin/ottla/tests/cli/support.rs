@@ -8,58 +8,30 @@
     reason = "these tests run processes of the real operating system, and fail where it fails"
 )]
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+pub use sim_tests::process::Folder;
+use sim_tests::process::Process;
 
 const OTTLA: &str = env!("CARGO_BIN_EXE_ottla");
 
-/// A folder that goes with the test.
-pub struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Folder {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// A broker; gone when dropped.
 pub struct Broker {
-    process: Child,
-    address: String,
+    process: Process,
     folder: Option<Folder>,
 }
 
 impl Broker {
     pub fn start() -> Broker {
-        let folder = Folder::new();
-        let mut process = Command::new(OTTLA)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(folder.path().join("data"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut ready = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-        let address = ready.split_whitespace().nth(1).unwrap_or_else(|| panic!("not ready: {ready:?}"));
-        Broker { address: address.to_owned(), process, folder: Some(folder) }
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = Folder::new(env!("CARGO_TARGET_TMPDIR"), &format!("cli-{number}"));
+        let mut serve = Command::new(OTTLA);
+        serve.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path().join("data"));
+        Broker { process: Process::start(&mut serve), folder: Some(folder) }
     }
 
     /// Where it keeps its data.
@@ -74,9 +46,7 @@ impl Broker {
 
     /// Ends it as a user does, and waits until it is gone.
     pub fn stop(&mut self) {
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").arg(pid).status().unwrap().success());
-        assert!(self.process.wait().unwrap().success());
+        self.process.stop();
     }
 
     /// Runs a command, its words separated by single spaces.
@@ -86,14 +56,7 @@ impl Broker {
 
     /// Runs a command with something on its standard input.
     pub fn feed(&self, line: &str, input: &str) -> Ran {
-        run(&self.address, line, input)
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        run(&self.process.address().to_string(), line, input)
     }
 }
 

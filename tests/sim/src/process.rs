@@ -1,0 +1,115 @@
+//! The broker's real process, for tests that kill it, crowd it or fill its disk.
+//!
+//! - P1 Nothing sleeps: a process is awaited by its `ready` line.
+//! - P2 It is killed (`kill -9`) with the value: it gets no chance to say goodbye.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "this runs processes of the real operating system, for tests that fail where it fails"
+)]
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use client::{Client, ClientConfig};
+use rt::Rt;
+
+/// A running `ottla serve`.
+pub struct Process {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Process {
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Panics
+    /// It cannot be started, or ends before it is ready.
+    pub fn start(serve: &mut Command) -> Process {
+        let mut child = serve.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a process");
+        let mut ready = String::new();
+        let output = child.stdout.take().expect("standard output is piped");
+        BufReader::new(output).read_line(&mut ready).expect("lines of text");
+        let address = ready.split_whitespace().nth(1).and_then(|address| address.parse().ok());
+        let address = address.unwrap_or_else(|| panic!("not ready: {ready:?}"));
+        Process { child, address }
+    }
+
+    /// Where it serves.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A client of it.
+    ///
+    /// # Panics
+    /// It cannot be reached.
+    pub async fn client(&self, rt: &Rt) -> Client {
+        let config = ClientConfig { bootstrap: vec![self.address.to_string()], ..ClientConfig::default() };
+        Client::connect(rt, config).await.expect("a broker that answers")
+    }
+
+    /// A figure of its memory, bytes: `VmRSS` is what it holds, `VmHWM` the most that it ever held (`proc_pid_status(5)`).
+    ///
+    /// # Panics
+    /// The system does not tell.
+    pub fn memory_bytes(&self, figure: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("a process that runs");
+        let told = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
+        let kib = told.and_then(|told| told.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        kib.unwrap_or_else(|| panic!("{figure} in {status}")) * 1024
+    }
+
+    /// Kills it (`kill -9`), and waits until it is gone.
+    pub fn kill(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+
+    /// Ends it as a user does, and waits until it is gone.
+    ///
+    /// # Panics
+    /// It does not end well.
+    pub fn stop(&mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().expect("kill").success());
+        assert!(self.child.wait().expect("an end").success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A folder for a process's data, gone with the value.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// One below `root`, which is `CARGO_TARGET_TMPDIR` of who asks, that no other run has.
+    ///
+    /// # Panics
+    /// It cannot be made.
+    pub fn new(root: &str, name: &str) -> Folder {
+        let path = Path::new(root).join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder for tests");
+        Folder(path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
