@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{ErrorCode, NowMs, ProducerId, Ticket, TopicId, TopicName, TransactionResult};
+use wire::RecordError;
 
 use crate::action::{Action, DeleteOffsetsReply, LeaveReply, Reply};
 use crate::config::GroupConfig;
@@ -18,7 +19,7 @@ use crate::event::{
 };
 use crate::group::Group;
 use crate::id::{GroupId, MemberId};
-use crate::record::{Record, RecordError};
+use crate::record::Record;
 #[cfg(test)]
 use crate::stored::{Generation, Offsets};
 use crate::timers::{Timer, Timers};

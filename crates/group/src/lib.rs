@@ -45,5 +45,5 @@ pub use event::{
     LeaveRequest, LeavingMember, ListRequest, Protocol, SyncRequest,
 };
 pub use id::{GroupId, InstanceId, MemberId};
-pub use record::{Record, RecordError};
+pub use record::Record;
 pub use stored::{CommittedOffset, Generation, StoredMember};

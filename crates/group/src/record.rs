@@ -8,14 +8,13 @@
 //!
 //! Types other than these belong to the other group protocols and are passed over.
 
-use std::fmt;
 use std::sync::Arc;
 
 use model::{LeaderEpoch, Offset, PartitionIndex, TopicId, TopicName};
 use wire::group_metadata_record::MemberMetadata;
 use wire::{
-    Blob, DecodeError, GroupMetadataKey, GroupMetadataValue, LegacyOffsetCommitKey, Message, OffsetCommitKey,
-    OffsetCommitValue, Reader, RecordKey, Str,
+    Blob, GroupMetadataKey, GroupMetadataValue, LegacyOffsetCommitKey, Message, OffsetCommitKey,
+    OffsetCommitValue, RecordError, RecordKey, Str,
 };
 
 use crate::action::GroupRecord;
@@ -44,35 +43,6 @@ pub enum Record {
         value: Option<Generation>,
     },
 }
-
-/// Why bytes of the log are no record. Deterministic: another try reads the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RecordError {
-    /// The key or the value is not what its type or version says.
-    Malformed(DecodeError),
-    /// A value too short to have a version.
-    NoVersion,
-    /// An offset of something that is no topic name.
-    BadTopicName(String),
-}
-
-impl From<DecodeError> for RecordError {
-    fn from(error: DecodeError) -> RecordError {
-        RecordError::Malformed(error)
-    }
-}
-
-impl fmt::Display for RecordError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RecordError::Malformed(error) => error.fmt(f),
-            RecordError::NoVersion => f.write_str("the value is too short to have a version"),
-            RecordError::BadTopicName(name) => write!(f, "'{name}' is not a topic name"),
-        }
-    }
-}
-
-impl std::error::Error for RecordError {}
 
 const OFFSET_VERSION_WITH_EXPIRY: i16 = 1;
 const OFFSET_VERSION: i16 = 4;
@@ -135,13 +105,6 @@ fn encode_value<'a, M: Message<'a>>(value: &M, version: i16) -> Vec<u8> {
     wire::encode_versioned(value, version).expect("texts are measured before they are kept")
 }
 
-/// A value behind its version (R3).
-fn decode_value<'a, M: Message<'a>>(bytes: &'a [u8]) -> Result<M, RecordError> {
-    let (version, rest) = bytes.split_first_chunk().ok_or(RecordError::NoVersion)?;
-    let version = i16::from_be_bytes(*version).min(M::VERSIONS.last);
-    Ok(M::decode(&mut Reader::new(rest), version)?)
-}
-
 fn encode_offset(offset: &CommittedOffset) -> Vec<u8> {
     let version = if offset.expires_at_ms.is_some() { OFFSET_VERSION_WITH_EXPIRY } else { OFFSET_VERSION };
     let value = OffsetCommitValue {
@@ -156,7 +119,7 @@ fn encode_offset(offset: &CommittedOffset) -> Vec<u8> {
 }
 
 fn decode_offset(bytes: &[u8]) -> Result<CommittedOffset, RecordError> {
-    let value: OffsetCommitValue<'_> = decode_value(bytes)?;
+    let value: OffsetCommitValue<'_> = wire::decode_versioned(bytes)?;
     Ok(CommittedOffset {
         offset: Offset(value.offset),
         leader_epoch: LeaderEpoch(value.leader_epoch),
@@ -193,7 +156,7 @@ fn encode_member<'a>((id, member): (&'a MemberId, &'a StoredMember)) -> MemberMe
 }
 
 fn decode_generation(bytes: &[u8]) -> Result<Generation, RecordError> {
-    let value: GroupMetadataValue<'_> = decode_value(bytes)?;
+    let value: GroupMetadataValue<'_> = wire::decode_versioned(bytes)?;
     let member = |member: MemberMetadata<'_>| {
         let session_timeout_ms = member.session_timeout;
         let rebalance_timeout_ms = Some(member.rebalance_timeout).filter(|&timeout| timeout != -1);

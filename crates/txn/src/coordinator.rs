@@ -11,11 +11,12 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use model::{ErrorCode, NowMs, Ticket, limits};
+use wire::RecordError;
 
 use crate::action::{Action, Reply};
 use crate::config::TxnConfig;
 use crate::event::{AddPartitionsRequest, EndRequest, Event, InitRequest, ListRequest, MarkersTicket};
-use crate::record::{Record, RecordError};
+use crate::record::Record;
 use crate::stored::{Stored, TransactionalId};
 use crate::transaction::Transaction;
 use crate::turn::Turn;

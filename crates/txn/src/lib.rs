@@ -31,5 +31,5 @@ pub use action::{
 pub use config::TxnConfig;
 pub use coordinator::Coordinator;
 pub use event::{AddPartitionsRequest, EndRequest, Event, InitRequest, ListRequest, MarkersTicket};
-pub use record::{Record, RecordError};
+pub use record::Record;
 pub use stored::{Partitions, State, Stored, TransactionalId};

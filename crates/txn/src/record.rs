@@ -5,13 +5,9 @@
 //! - R3 Every version Kafka ever wrote can be read; a version from the future is read as the last one known, since
 //!   later ones may only add tagged fields (KIP-915).
 
-use std::fmt;
-
 use model::{PartitionIndex, ProducerEpoch, ProducerId, TopicName, TransactionVersion};
 use wire::transaction_log_record::PartitionsSchema;
-use wire::{
-    DecodeError, Message, Reader, RecordKey, Str, TransactionLogKey, TransactionLogValue, VersionRange,
-};
+use wire::{RecordError, RecordKey, Str, TransactionLogKey, TransactionLogValue};
 
 use crate::action::TransactionRecord;
 use crate::stored::{Partitions, State, Stored, TransactionalId};
@@ -24,38 +20,6 @@ pub struct Record {
     /// What is so from now on.
     pub value: Option<Stored>,
 }
-
-/// Why bytes of the log are no record. Deterministic: another try reads the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RecordError {
-    /// The key or the value is not what its type or version says.
-    Malformed(DecodeError),
-    /// A value too short to have a version.
-    NoVersion,
-    /// A partition of something that is no topic name.
-    BadTopicName(String),
-    /// A state that Kafka does not write.
-    BadState(i8),
-}
-
-impl From<DecodeError> for RecordError {
-    fn from(error: DecodeError) -> RecordError {
-        RecordError::Malformed(error)
-    }
-}
-
-impl fmt::Display for RecordError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            RecordError::Malformed(error) => error.fmt(f),
-            RecordError::NoVersion => f.write_str("the value is too short to have a version"),
-            RecordError::BadTopicName(name) => write!(f, "'{name}' is not a topic name"),
-            RecordError::BadState(state) => write!(f, "{state} is not a state of a transaction"),
-        }
-    }
-}
-
-impl std::error::Error for RecordError {}
 
 const VERSION: i16 = 1;
 
@@ -122,9 +86,7 @@ fn number(state: State) -> i8 {
 }
 
 fn decode(bytes: &[u8]) -> Result<Stored, RecordError> {
-    let (version, rest) = bytes.split_first_chunk().ok_or(RecordError::NoVersion)?;
-    let VersionRange { last, .. } = TransactionLogValue::VERSIONS;
-    let value = TransactionLogValue::decode(&mut Reader::new(rest), i16::from_be_bytes(*version).min(last))?;
+    let value: TransactionLogValue<'_> = wire::decode_versioned(bytes)?;
     let state = State::ALL.into_iter().find(|&state| number(state) == value.transaction_status);
     let mut partitions = Partitions::new();
     for topic in value.transaction_partitions.into_iter().flatten() {

@@ -17,14 +17,15 @@ pub fn encode_versioned<'a, M: Message<'a>>(message: &M, version: i16) -> Result
     numbered(version, message, version)
 }
 
-/// The message behind its version.
+/// The message behind its version. One from the future is read as the last one known: those may only add fields at the end
+/// (KIP-915).
 ///
 /// # Errors
 /// The version is unknown, or the bytes are not a message of that version.
 pub fn decode_versioned<'a, M: Message<'a>>(bytes: &'a [u8]) -> Result<M, DecodeError> {
     let mut reader = Reader::new(bytes);
     let version = reader.i16("version")?;
-    M::decode(&mut reader, version)
+    M::decode(&mut reader, version.min(M::VERSIONS.last))
 }
 
 /// `key` behind its kind.
@@ -58,7 +59,7 @@ pub fn decode_key<'a, K: RecordKey<'a>>(bytes: &'a [u8]) -> Result<K, DecodeErro
 /// # Errors
 /// The bytes are not a subscription.
 pub fn decode_subscription(bytes: &[u8]) -> Result<ConsumerProtocolSubscription<'_>, DecodeError> {
-    between_consumers(bytes)
+    decode_versioned(bytes)
 }
 
 /// What a consumer gets: its assignment in SyncGroup. No bytes at all are an assignment of nothing.
@@ -66,14 +67,7 @@ pub fn decode_subscription(bytes: &[u8]) -> Result<ConsumerProtocolSubscription<
 /// # Errors
 /// The bytes are not an assignment.
 pub fn decode_assignment(bytes: &[u8]) -> Result<ConsumerProtocolAssignment<'_>, DecodeError> {
-    if bytes.is_empty() { Ok(ConsumerProtocolAssignment::default()) } else { between_consumers(bytes) }
-}
-
-/// Versions beyond ours are read as our last: they may only add fields at the end.
-fn between_consumers<'a, M: Message<'a>>(bytes: &'a [u8]) -> Result<M, DecodeError> {
-    let mut reader = Reader::new(bytes);
-    let version = reader.i16("version")?;
-    M::decode(&mut reader, version.min(M::VERSIONS.last))
+    if bytes.is_empty() { Ok(ConsumerProtocolAssignment::default()) } else { decode_versioned(bytes) }
 }
 
 fn numbered<'a, M: Message<'a>>(number: i16, message: &M, version: i16) -> Result<Vec<u8>, EncodeError> {

@@ -1,6 +1,6 @@
-//! What can be wrong with bytes, and with a value for a version.
+//! What can be wrong with bytes, with a record of a coordinator, and with a value for a version.
 //!
-//! Both kinds are deterministic: the same bytes or value fail the same way again.
+//! All kinds are deterministic: the same bytes or value fail the same way again.
 
 use std::fmt;
 
@@ -75,6 +75,35 @@ impl fmt::Display for DecodeError {
 }
 
 impl std::error::Error for DecodeError {}
+
+/// Why bytes in a coordinator's log are no record of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordError {
+    /// The key or the value is not what its kind or version says.
+    Malformed(DecodeError),
+    /// A partition of something that is no topic name.
+    BadTopicName(String),
+    /// A state of a transaction that Kafka does not write.
+    BadState(i8),
+}
+
+impl From<DecodeError> for RecordError {
+    fn from(error: DecodeError) -> RecordError {
+        RecordError::Malformed(error)
+    }
+}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecordError::Malformed(error) => error.fmt(f),
+            RecordError::BadTopicName(name) => write!(f, "'{name}' is not a topic name"),
+            RecordError::BadState(state) => write!(f, "{state} is not a state of a transaction"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}
 
 /// Why a value cannot be written in a version: always a mistake of the writer, never of its peer.
 #[derive(Clone, Debug, PartialEq, Eq)]

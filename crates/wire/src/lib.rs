@@ -49,7 +49,7 @@ pub use embedded::{
     decode_assignment, decode_key, decode_subscription, decode_versioned, encode_key, encode_versioned,
     record_kind,
 };
-pub use error::{DecodeError, DecodeErrorKind, EncodeError};
+pub use error::{DecodeError, DecodeErrorKind, EncodeError, RecordError};
 pub use frame::{Frame, Segment, decode_response, encode_request, encode_response};
 pub use generated::*;
 pub use header::{request_header_version, response_header_version};

@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 
-use group::{Action, Coordinator, Event, GroupConfig, GroupRecord, RecordError, Reply};
+use group::{Action, Coordinator, Event, GroupConfig, GroupRecord, Reply};
 use log::{Marker, Verified};
 use model::{NowMs, ProducerId, TimestampMs, TransactionResult};
 use record::{BatchBuilder, BatchOptions, CheckedBatch, Producer};
+use wire::RecordError;
 
 use super::machine::{Deed, Machine, Write};
 use crate::partition::Partition;
@@ -19,7 +20,6 @@ impl Machine for Groups {
     type Event = Event;
     type Reply = Reply;
     type Work = Infallible;
-    type RecordError = RecordError;
 
     fn new(config: &GroupConfig, _: &Partition) -> Groups {
         Groups(Coordinator::new(config.clone()))

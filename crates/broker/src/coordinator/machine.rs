@@ -4,6 +4,7 @@ use log::{Marker, Verified};
 use model::{Barrier, NowMs, ProducerId, Ticket, TransactionResult};
 use record::CheckedBatch;
 use rt::channel::mpsc;
+use wire::RecordError;
 
 use crate::partition::Partition;
 
@@ -19,8 +20,6 @@ pub trait Machine: Sized + Send + 'static {
     type Reply: Send + 'static;
     /// What it wants done outside of its log, once the log holds what that follows from.
     type Work: Send + 'static;
-    /// Why a record of its log is none.
-    type RecordError: std::error::Error + Send + 'static;
 
     /// A machine of an empty partition.
     fn new(config: &Self::Config, partition: &Partition) -> Self;
@@ -31,7 +30,7 @@ pub trait Machine: Sized + Send + 'static {
         key: &[u8],
         value: Option<&[u8]>,
         transaction: Option<ProducerId>,
-    ) -> Result<(), Self::RecordError>;
+    ) -> Result<(), RecordError>;
 
     /// Takes over the marker of a transaction.
     fn replay_marker(&mut self, producer: ProducerId, result: TransactionResult);

@@ -2,7 +2,8 @@
 
 use model::{CoordinatorEpoch, NowMs, ProducerId, TimestampMs, TransactionResult};
 use record::{BatchBuilder, BatchOptions, CheckedBatch};
-use txn::{Action, Coordinator, Event, Markers, RecordError, Reply, TransactionRecord, TxnConfig};
+use txn::{Action, Coordinator, Event, Markers, Reply, TransactionRecord, TxnConfig};
+use wire::RecordError;
 
 use super::machine::{Deed, Machine, Write};
 use crate::partition::Partition;
@@ -27,7 +28,6 @@ impl Machine for Transactions {
     type Event = Event;
     type Reply = Reply;
     type Work = MarkersOf;
-    type RecordError = RecordError;
 
     fn new(config: &TxnConfig, partition: &Partition) -> Transactions {
         let epoch = CoordinatorEpoch(partition.leader_epoch.0);

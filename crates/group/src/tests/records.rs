@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::record::{Record, RecordError};
+use crate::record::Record;
 use crate::{Coordinator, GroupConfig, GroupRecord};
 
 use super::print;
@@ -130,7 +130,7 @@ fn other_records_are_passed_over_and_broken_ones_change_nothing() {
     }
     assert_eq!(
         coordinator.replay(&bytes("00010001670002 612f 00000000".replace(' ', "").as_str()), None, None),
-        Err(RecordError::BadTopicName("a/".to_owned()))
+        Err(wire::RecordError::BadTopicName("a/".to_owned()))
     );
     assert_eq!(coordinator.persistent(), BTreeMap::new());
 }
