@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use config::{BrokerConfig, Layers, Settings, TopicConfig};
 use controller::ControllerError;
-use group::{Event, Reply};
+use group::{CommitRequest, CommittedTopic, Event, Reply};
 use meta::{BrokerEpoch, ConfigResource, Image, Index, MetadataRecord, Topic};
 use model::{
     BrokerId, ClusterId, ErrorCode, LeaderEpoch, PartitionIndex, Ticket, TopicId, TopicName, limits,
@@ -233,6 +233,15 @@ impl Node {
     ) -> Result<Reply, ErrorCode> {
         let partition = self.group_partition(group_id).ok_or(ErrorCode::NotCoordinator)?;
         self.coordinators.ask(partition, event).await.map_err(CoordinatorError::code)
+    }
+
+    /// Asks a group's coordinator to keep offsets; answered once they are on the disk.
+    pub async fn commit_offsets(&self, request: CommitRequest) -> Result<Vec<CommittedTopic>, ErrorCode> {
+        let group_id = request.group_id.clone();
+        match self.ask_group(group_id.as_str(), move |ticket| Event::CommitOffsets(ticket, request)).await? {
+            Reply::CommitOffsets(committed) => Ok(committed),
+            other => unreachable!("a commit was answered with {other:?}"),
+        }
     }
 }
 

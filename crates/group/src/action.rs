@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{Barrier, ErrorCode, LeaderEpoch, Offset, PartitionIndex, Ticket, TopicId, TopicName};
 
-use crate::event::{CommittingTransaction, EndTransaction};
+use crate::event::{CommitTopic, CommittingTransaction, EndTransaction};
 use crate::id::{GroupId, InstanceId, MemberId};
 
 /// One output of [`crate::Coordinator::step`], to be carried out in order.
@@ -137,6 +137,18 @@ pub struct CommittedTopic {
     pub topic_id: Option<TopicId>,
     /// How it went for each partition.
     pub partitions: Vec<(PartitionIndex, ErrorCode)>,
+}
+
+impl CommittedTopic {
+    /// Every partition of a request, with one error.
+    pub fn refused(topics: &[CommitTopic], error: ErrorCode) -> Vec<CommittedTopic> {
+        let one = |topic: &CommitTopic| CommittedTopic {
+            name: topic.name.clone(),
+            topic_id: topic.topic_id,
+            partitions: topic.partitions.iter().map(|partition| (partition.partition, error)).collect(),
+        };
+        topics.iter().map(one).collect()
+    }
 }
 
 /// OffsetFetch's answer for one group; it never fails as a whole.

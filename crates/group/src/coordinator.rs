@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{ErrorCode, NowMs, ProducerId, Ticket, TopicId, TopicName, TransactionResult};
 use wire::RecordError;
 
-use crate::action::{Action, DeleteOffsetsReply, LeaveReply, Reply};
+use crate::action::{Action, CommittedTopic, DeleteOffsetsReply, LeaveReply, Reply};
 use crate::config::GroupConfig;
 use crate::event::{
     CommitRequest, DeleteOffsetsRequest, DescribeRequest, EndTransaction, Event, FetchRequest,
@@ -197,7 +197,7 @@ impl Step<'_> {
             false => Some(ErrorCode::IllegalGeneration),
         };
         if let Some(error) = refused {
-            let topics = offsets::all_partitions(&request.topics, error);
+            let topics = CommittedTopic::refused(&request.topics, error);
             self.turn.reply(ticket, Reply::CommitOffsets(topics));
             return;
         }

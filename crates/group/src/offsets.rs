@@ -21,16 +21,6 @@ use crate::turn::Turn;
 /// Longest metadata a record can carry whatever its version, bytes.
 const METADATA_BYTES_MAX: usize = 32_767;
 
-/// Every partition of the request, with one error.
-pub(crate) fn all_partitions(topics: &[CommitTopic], error: ErrorCode) -> Vec<CommittedTopic> {
-    let one = |topic: &CommitTopic| CommittedTopic {
-        name: topic.name.clone(),
-        topic_id: topic.topic_id,
-        partitions: topic.partitions.iter().map(|partition| (partition.partition, error)).collect(),
-    };
-    topics.iter().map(one).collect()
-}
-
 /// OffsetFetch's answer for a group that does not exist.
 pub(crate) fn nothing_committed(request: FetchRequest) -> FetchReply {
     let none = |topic_id, name, partitions: Vec<PartitionIndex>| FetchedTopic {
@@ -71,7 +61,7 @@ impl Group {
     /// OffsetCommit to a group that exists, or to one made for it (O1).
     pub fn on_commit(&mut self, turn: &mut Turn<'_>, ticket: Ticket, request: CommitRequest) {
         if let Err(error) = self.check_commit(&request) {
-            turn.reply(ticket, Reply::CommitOffsets(all_partitions(&request.topics, error)));
+            turn.reply(ticket, Reply::CommitOffsets(CommittedTopic::refused(&request.topics, error)));
             return;
         }
         let is_alive = request.transaction.is_none();
@@ -96,7 +86,7 @@ impl Group {
         match request.transaction {
             // A commit is one batch or nothing.
             _ if !fits(turn, &records) => {
-                reply = all_partitions(&request.topics, ErrorCode::InvalidCommitOffsetSize);
+                reply = CommittedTopic::refused(&request.topics, ErrorCode::InvalidCommitOffsetSize);
             }
             Some(transaction) => self.append_transactional(turn, transaction, records),
             None => self.append(turn, records),

@@ -4,7 +4,7 @@
 //!   coordinator and is on the disk before it is answered.
 //! - Version 10 names topics by id.
 
-use group::{CommitPartition, CommitRequest, CommitTopic, Event, Reply};
+use group::{CommitPartition, CommitRequest, CommitTopic, CommittedTopic};
 use model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
 use wire::offset_commit::{
     OffsetCommitRequestTopic, OffsetCommitResponsePartition, OffsetCommitResponseTopic,
@@ -43,18 +43,11 @@ pub async fn handle(
         transaction: None,
         topics: known.into_iter().map(|(_, commit)| commit).collect(),
     };
-    let asked = commit.topics.clone();
-    let reply = call.node.ask_group(&request.group_id, move |ticket| Event::CommitOffsets(ticket, commit)).await;
-    let results: Vec<Vec<(PartitionIndex, ErrorCode)>> = match reply {
-        Ok(Reply::CommitOffsets(committed)) => committed.into_iter().map(|topic| topic.partitions).collect(),
-        Ok(other) => unreachable!("a commit was answered with {other:?}"),
-        Err(error) => asked
-            .iter()
-            .map(|topic| topic.partitions.iter().map(|partition| (partition.partition, error)).collect())
-            .collect(),
-    };
-    for (place, partitions) in places.into_iter().zip(results) {
-        topics[place].partitions.extend(partitions.into_iter().map(|(index, error)| answer(index.0, error)));
+    let all = commit.topics.clone();
+    let committed = call.node.commit_offsets(commit).await.unwrap_or_else(|error| CommittedTopic::refused(&all, error));
+    for (place, topic) in places.into_iter().zip(committed) {
+        let answers = topic.partitions.into_iter().map(|(index, error)| answer(index.0, error));
+        topics[place].partitions.extend(answers);
     }
     OffsetCommitResponse { throttle_time_ms: 0, topics }
 }

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use group::{CommitPartition, CommitRequest, CommitTopic, CommittingTransaction, Event, Reply};
+use group::{CommitPartition, CommitRequest, CommitTopic, CommittedTopic, CommittingTransaction};
 use model::{
     ErrorCode, LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, TopicName, TransactionVersion,
 };
@@ -43,17 +43,11 @@ pub async fn handle(
     }
     let places: Vec<usize> = known.iter().map(|(place, _)| *place).collect();
     let known: Vec<CommitTopic> = known.into_iter().map(|(_, commit)| commit).collect();
-    let results = match commit(call, &request, known.clone(), version).await {
-        Ok(results) => results,
-        Err(error) => {
-            let all = |topic: &CommitTopic| {
-                topic.partitions.iter().map(|partition| (partition.partition, error)).collect()
-            };
-            known.iter().map(all).collect()
-        }
-    };
-    for (place, partitions) in places.into_iter().zip(results) {
-        topics[place].partitions.extend(partitions.into_iter().map(|(index, error)| answer(index.0, error)));
+    let committed = commit(call, &request, known.clone(), version).await;
+    let committed = committed.unwrap_or_else(|error| CommittedTopic::refused(&known, error));
+    for (place, topic) in places.into_iter().zip(committed) {
+        let answers = topic.partitions.into_iter().map(|(index, error)| answer(index.0, error));
+        topics[place].partitions.extend(answers);
     }
     TxnOffsetCommitResponse { throttle_time_ms: 0, topics }
 }
@@ -94,7 +88,7 @@ async fn commit(
     request: &TxnOffsetCommitRequest<'_>,
     topics: Vec<CommitTopic>,
     version: i16,
-) -> Result<Vec<Vec<(PartitionIndex, ErrorCode)>>, ErrorCode> {
+) -> Result<Vec<CommittedTopic>, ErrorCode> {
     if request.group_id.is_empty() {
         return Err(ErrorCode::InvalidGroupId);
     }
@@ -109,13 +103,7 @@ async fn commit(
         transaction: Some(transaction),
         topics,
     };
-    match call.node.ask_group(&request.group_id, move |ticket| Event::CommitOffsets(ticket, commit)).await {
-        Ok(Reply::CommitOffsets(committed)) => {
-            Ok(committed.into_iter().map(|topic| topic.partitions).collect())
-        }
-        Ok(other) => unreachable!("a commit was answered with {other:?}"),
-        Err(error) => Err(known_code(error, version)),
-    }
+    call.node.commit_offsets(commit).await.map_err(|error| known_code(error, version))
 }
 
 /// Makes sure that the partition of the offsets is part of the transaction.
