@@ -164,7 +164,7 @@ impl Broker {
         });
         let reconciler = Reconciler::new(Arc::clone(&node), Arc::clone(&opener), applied_sender);
         let image = node.image();
-        put_away_unknown(rt, &storage, &image).await?;
+        put_away_unknown(rt, &storage, &node.quorum, &image).await?;
         opener.remove_put_away_after(PUT_AWAY_DELAY);
         reconciler.open_all(&image).await;
         node.disk.measure(&node.current_config()).await;
@@ -242,10 +242,23 @@ async fn open_storage(rt: &Rt, config: &BrokerConfig) -> Result<Arc<Storage>, St
     opened.await.map(Arc::new).map_err(StartError::DataDir)
 }
 
-async fn put_away_unknown(rt: &Rt, storage: &Arc<Storage>, image: &Arc<Image>) -> Result<(), StartError> {
-    let (rt_inside, storage, image) = (rt.clone(), Arc::clone(storage), Arc::clone(image));
-    let put_away = rt.blocking(move || storage.put_away_unknown(&image, || draw_uuid(&rt_inside)));
-    put_away.await.map_err(|error| StartError::DataDir(error.into()))
+/// Takes folders that no topic has any more out of the way. Which topics were deleted is read only when there are any.
+async fn put_away_unknown(
+    rt: &Rt,
+    storage: &Arc<Storage>,
+    quorum: &Quorum,
+    image: &Arc<Image>,
+) -> Result<(), StartError> {
+    let no_folder = |error: io::Error| StartError::DataDir(error.into());
+    let (looking, image) = (Arc::clone(storage), Arc::clone(image));
+    let unknown = rt.blocking(move || looking.unknown_folders(&image)).await.map_err(no_folder)?;
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let deleted = quorum.deleted_topics().await;
+    let (rt_inside, storage) = (rt.clone(), Arc::clone(storage));
+    let put_away = move || storage.put_away_unknown(&unknown, &deleted, || draw_uuid(&rt_inside));
+    rt.blocking(put_away).await.map_err(no_folder)
 }
 
 /// Binds every listener. `localhost` is both loopback addresses, of which the machine may lack the second.

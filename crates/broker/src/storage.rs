@@ -1,19 +1,21 @@
 //! The data folder in the broker's hands: where partitions' logs are opened, put away and accounted for.
 //!
 //! - S1 After a clean stop nothing is scanned; after a crash each log is recovered from its recovery point (D1).
-//! - S2 A folder that the image does not know, by name and topic id, belongs to a topic that was deleted: it is
-//!   moved out of the way before anything is opened.
+//! - S2 A folder that the image does not know, by name and topic id, is moved out of the way before anything is opened.
+//!   It is removed only where the metadata log says that its topic was deleted: any other stays, under a name that
+//!   says so (`-stray`, as in Kafka).
 //! - S3 The clean mark is left only when every log was closed.
 //!
 //! Its calls block.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use log::{
     Checkpoint, DataDir, DataDirError, Log, LogConfig, LogError, MetaProperties, Offsets, OpenFiles,
-    OpenOptions, Owner, PartitionName, Recovery,
+    OpenOptions, Owner, PartitionFolder, PartitionName, Recovery,
 };
 use meta::Image;
 use model::{BrokerId, Offset, TopicId, TopicPartition, Uuid, limits};
@@ -90,19 +92,40 @@ impl Storage {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Moves folders that the image does not know out of the way (S2); they are removed later.
-    pub fn put_away_unknown(&self, image: &Image, mut draw: impl FnMut() -> Uuid) -> io::Result<()> {
-        for folder in self.data.partitions()? {
-            let known = image.topic_named(folder.name.topic.as_str());
-            let belongs = known.is_some_and(|topic| {
-                // A folder whose id was not written whole is this topic's, created just before a crash.
-                folder.topic_id.is_none_or(|id| id == topic.id)
-                    && topic.partition(folder.name.partition).is_some()
-            });
-            if !belongs && folder.name.topic.as_str() != METADATA_TOPIC {
+    /// The folders of partitions that the image does not know.
+    pub fn unknown_folders(&self, image: &Image) -> io::Result<Vec<PartitionFolder>> {
+        let is_known = |folder: &PartitionFolder| {
+            image.topic_named(folder.name.topic.as_str()).is_some_and(|topic| {
+                folder.is_of(topic.id) && topic.partition(folder.name.partition).is_some()
+            })
+        };
+        let mut folders = self.data.partitions()?;
+        folders.retain(|folder| folder.name.topic.as_str() != METADATA_TOPIC && !is_known(folder));
+        Ok(folders)
+    }
+
+    /// Moves such folders out of the way (S2): those of topics that were `deleted` to be removed later.
+    pub fn put_away_unknown(
+        &self,
+        unknown: &[PartitionFolder],
+        deleted: &BTreeSet<TopicId>,
+        mut draw: impl FnMut() -> Uuid,
+    ) -> io::Result<()> {
+        for folder in unknown {
+            let path = folder.path.display();
+            if folder.topic_id.is_some_and(|id| deleted.contains(&id)) {
                 self.put_away(&folder.name, draw())?;
-                tracing::warn!("{} belongs to no topic: moved out of the way", folder.path.display());
+                tracing::info!("{path} is of a topic that was deleted, and will be removed");
+                continue;
             }
+            self.forget(&folder.name);
+            let moved = self.data.rename_stray(&folder.name, draw())?;
+            let says = folder.topic_id.map_or_else(|| "none".to_owned(), |id| id.to_string());
+            tracing::error!(
+                "{path} is of no partition of this cluster (its topic id: {says}): moved to {}, where nothing touches it; \
+                 `ottla log dump` shows what is in its files; remove it once nobody needs that",
+                moved.display()
+            );
         }
         Ok(())
     }
@@ -142,13 +165,15 @@ impl Storage {
 
     /// Moves a deleted partition's folder out of the way of a new one of the same name.
     pub fn put_away(&self, name: &PartitionName, unique: Uuid) -> io::Result<()> {
-        {
-            let mut found = self.found();
-            found.recovery_points.remove(name);
-            found.log_starts.remove(name);
-            found.cleaner_offsets.remove(name);
-        }
+        self.forget(name);
         self.data.rename_for_deletion(name, unique).map(drop)
+    }
+
+    fn forget(&self, name: &PartitionName) {
+        let mut found = self.found();
+        found.recovery_points.remove(name);
+        found.log_starts.remove(name);
+        found.cleaner_offsets.remove(name);
     }
 
     /// Removes what was moved out of the way.

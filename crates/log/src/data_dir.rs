@@ -22,6 +22,7 @@ pub(crate) const LOCK: &str = ".lock";
 pub(crate) const META_PROPERTIES: &str = "meta.properties";
 pub(crate) const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 const DELETED_SUFFIX: &str = "-delete";
+const STRAY_SUFFIX: &str = "-stray";
 
 /// An offset of each partition, kept beside the logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,12 +240,21 @@ impl DataDir {
         self.path.join(name.to_folder())
     }
 
-    /// Takes a partition's folder out of the way of a new one of the same name; says where it is now.
+    /// Takes a deleted partition's folder out of the way of a new one of the same name; says where it is now.
     ///
-    /// Its lines leave the checkpoints first, durably: they know partitions by name only, and a new log of the name
-    /// must not be measured by the old one's offsets. The rename itself is not synced: what the cluster's metadata
-    /// does not know is renamed again at the next start.
+    /// The rename itself is not synced: a folder that is there again is renamed again at the next start.
     pub fn rename_for_deletion(&self, name: &PartitionName, unique: Uuid) -> io::Result<PathBuf> {
+        self.move_away(name, &name.to_moved_folder(unique, DELETED_SUFFIX))
+    }
+
+    /// Takes the folder of a partition that nobody knows out of the way, for good: nothing here ever removes it.
+    pub fn rename_stray(&self, name: &PartitionName, unique: Uuid) -> io::Result<PathBuf> {
+        self.move_away(name, &name.to_moved_folder(unique, STRAY_SUFFIX))
+    }
+
+    /// Its lines leave the checkpoints first, durably: they know partitions by name only, and a new log of the name
+    /// must not be measured by the old one's offsets.
+    fn move_away(&self, name: &PartitionName, target: &str) -> io::Result<PathBuf> {
         for which in Checkpoint::ALL {
             // A damaged one is found at the next start, as ever; here it only must not name this partition.
             let mut offsets = self.read_checkpoint(which).unwrap_or_default();
@@ -252,7 +262,7 @@ impl DataDir {
                 self.write_checkpoint(which, &offsets)?;
             }
         }
-        let target = self.path.join(name.to_deleted_folder(unique));
+        let target = self.path.join(target);
         self.fs.rename(&self.partition_path(name), &target)?;
         Ok(target)
     }

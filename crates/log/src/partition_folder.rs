@@ -25,10 +25,26 @@ pub struct PartitionName {
 pub struct PartitionFolder {
     /// What its name says.
     pub name: PartitionName,
-    /// Which topic of that name it belongs to; `None` when it was never made durable.
+    /// Which topic of that name it says it belongs to; `None` when that was never made durable, or cannot be read.
     pub topic_id: Option<TopicId>,
     /// Where it is.
     pub path: PathBuf,
+}
+
+impl PartitionFolder {
+    /// Whether it is a folder of that topic: it says so, cannot say it any more, or says it with a few bits wrong.
+    pub fn is_of(&self, topic_id: TopicId) -> bool {
+        self.topic_id.is_none_or(|found| is_damaged_copy(found, topic_id))
+    }
+}
+
+/// Topic ids are drawn at random: two that differ in no more bits than these are one id and a damaged copy of it.
+const DAMAGED_BITS_MAX: u32 = 16;
+
+/// Whether `found` is what damage may have made of `written`; nothing is a kind of damage too.
+pub(crate) fn is_damaged_copy(found: TopicId, written: TopicId) -> bool {
+    let number = |id: TopicId| u128::from_be_bytes(id.0.0);
+    (number(found) ^ number(written)).count_ones() <= DAMAGED_BITS_MAX
 }
 
 impl PartitionName {
@@ -49,10 +65,10 @@ impl PartitionName {
         PartitionName::parse(topic, partition)
     }
 
-    /// `topic-0.4f….-delete`: the topic's name is cut where the whole would be too long, as Kafka cuts it.
-    pub(crate) fn to_deleted_folder(&self, unique: Uuid) -> String {
+    /// `topic-0.4f…-delete`: the topic's name is cut where the whole would be too long, as Kafka cuts it.
+    pub(crate) fn to_moved_folder(&self, unique: Uuid, suffix: &str) -> String {
         let unique = u128::from_be_bytes(unique.0);
-        let suffix = format!("-{}.{unique:032x}-delete", self.partition);
+        let suffix = format!("-{}.{unique:032x}{suffix}", self.partition);
         let topic = self.topic.as_str();
         let kept = topic.len().min(FOLDER_NAME_BYTES_MAX - suffix.len());
         format!("{}{suffix}", &topic[..kept])
@@ -110,10 +126,33 @@ mod tests {
     fn the_longest_name_can_be_deleted() {
         let topic = TopicName::parse(&"x".repeat(TopicName::LENGTH_MAX)).expect("legal");
         let name = PartitionName { topic, partition: PartitionIndex(99_999) };
-        let deleted = name.to_deleted_folder(Uuid(1u128.to_be_bytes()));
+        let deleted = name.to_moved_folder(Uuid(1u128.to_be_bytes()), "-delete");
         assert_eq!(deleted.len(), FOLDER_NAME_BYTES_MAX);
         assert!(deleted.ends_with("-99999.00000000000000000000000000000001-delete"), "{deleted}");
         assert_eq!(PartitionName::from_folder(&deleted), None);
+    }
+
+    #[test]
+    fn no_flipped_bit_makes_a_folder_another_topics() {
+        let of = |text: &[u8]| PartitionFolder {
+            name: PartitionName::from_folder("t-0").expect("a partition's"),
+            topic_id: parse_topic_id(text),
+            path: PathBuf::from("t-0"),
+        };
+        let written: TopicId = TopicId("XxXhq95CQ86hBYttrojljg".parse().expect("an id"));
+        let other: TopicId = TopicId("yQmeY0macrW3N2SHhF0-hw".parse().expect("an id"));
+        let text = topic_id_text(written);
+        for bit in 0..text.len() * 8 {
+            let mut damaged = text.clone().into_bytes();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(of(&damaged).is_of(written), "bit {bit}");
+        }
+        for byte in 0..text.len() {
+            let mut damaged = text.clone().into_bytes();
+            damaged[byte..].iter_mut().take(3).for_each(|byte| *byte = 0);
+            assert!(of(&damaged).is_of(written), "zeros at {byte}");
+        }
+        assert!(!of(text.as_bytes()).is_of(other));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::index_file::IndexFile;
 use crate::leader_epochs::LeaderEpochs;
 use crate::log_error::{Corruption, Damage, LogError};
 use crate::names::{self, Kind};
-use crate::partition_folder::{read_topic_id, topic_id_text};
+use crate::partition_folder::{is_damaged_copy, read_topic_id, topic_id_text};
 use crate::producer_snapshot;
 use crate::producers::Producers;
 use crate::replay::Replay;
@@ -127,16 +127,21 @@ pub(crate) fn recover(
 /// Sees to it that the folder says which topic it belongs to; yields the file when it had to be written.
 fn name_topic(folder: &Folder, topic_id: Option<TopicId>) -> Result<Option<File>, LogError> {
     let Some(wanted) = topic_id else { return Ok(None) };
+    let path = folder.dir.join(names::PARTITION_METADATA);
     match read_topic_id(&folder.fs, &folder.dir)? {
-        Some(found) if found == wanted => Ok(None),
-        Some(found) => Err(LogError::OtherTopic { found, wanted }),
-        None => {
-            let file = folder.fs.open(&folder.dir.join(names::PARTITION_METADATA), Open::Create)?;
-            file.set_len(0)?;
-            file.write_all_at(&[io::IoSlice::new(topic_id_text(wanted).as_bytes())], 0)?;
-            Ok(Some(file))
+        Some(found) if found == wanted => return Ok(None),
+        Some(found) if !is_damaged_copy(found, wanted) => {
+            return Err(LogError::OtherTopic { found, wanted });
         }
+        Some(_) | None => {}
     }
+    if folder.fs.exists(&path)? {
+        tracing::warn!("{} is damaged: written again, as of topic {wanted}", path.display());
+    }
+    let file = folder.fs.open(&path, Open::Create)?;
+    file.set_len(0)?;
+    file.write_all_at(&[io::IoSlice::new(topic_id_text(wanted).as_bytes())], 0)?;
+    Ok(Some(file))
 }
 
 struct Listing {

@@ -3,6 +3,7 @@
 //! - O1 Everything trusted without a look was synced before: a snapshot under its name, the log below it.
 //! - O2 A start that dies half-way leaves what the next one reads the same way: a higher vote, a blank entry.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,8 +11,8 @@ use log::{
     Cold, FirstBatch, GroupCommit, Log, LogConfig, LogReader, OpenFiles, OpenOptions, ReadError, ReadLimits,
     Recovery,
 };
-use meta::{Image, Index};
-use model::{BrokerId, Offset, TimestampMs};
+use meta::{Image, Index, MetadataRecord};
+use model::{BrokerId, Offset, TimestampMs, TopicId};
 use record::BatchHeader;
 use rt::Fs;
 
@@ -184,14 +185,43 @@ fn read_snapshots(fs: &Fs, dir: &Path) -> Result<Snapshots, OpenError> {
     Ok(Snapshots { newest: None, oldest: None })
 }
 
+/// Bytes of entries from an offset on.
+fn read_entries(reader: &LogReader, from: Offset, end: Offset) -> Result<Vec<u8>, ReadError> {
+    let limits = ReadLimits { max_bytes: READ_BYTES, first_batch: FirstBatch::Whole, cold: Cold::Check };
+    reader.read_bytes(from, end, limits)
+}
+
+/// The topics whose deletion is among the entries that are left, as far as these can be read.
+pub(crate) fn deleted_topics(reader: &LogReader) -> BTreeSet<TopicId> {
+    let (mut deleted, mut next, end) = (BTreeSet::new(), reader.log_start(), reader.log_end());
+    while next < end {
+        let from = next;
+        let bytes = read_entries(reader, from, end).unwrap_or_default();
+        for entry in batches(&bytes).map_while(|batch| Entry::from_batch(batch).ok()) {
+            deleted.extend(entry.records().iter().filter_map(|record| match record {
+                MetadataRecord::TopicDeleted { topic_id } => Some(*topic_id),
+                _ => None,
+            }));
+            next = offset(entry.index.next());
+        }
+        if next == from {
+            tracing::warn!(
+                from = from.0,
+                "entries of the metadata log that cannot be read; others were skipped"
+            );
+            break;
+        }
+    }
+    deleted
+}
+
 /// Applies the entries that the image lacks; says the term of the last one.
 fn replay(reader: &LogReader, image: &mut Image) -> Result<Term, OpenError> {
     let mut last_term = Term(0);
     let end = reader.log_end();
     while offset(image.next_index()) < end {
         let from = image.next_index();
-        let limits = ReadLimits { max_bytes: READ_BYTES, first_batch: FirstBatch::Whole, cold: Cold::Check };
-        let bytes = reader.read_bytes(offset(from), end, limits).map_err(read_error)?;
+        let bytes = read_entries(reader, offset(from), end).map_err(read_error)?;
         for batch in batches(&bytes) {
             let index = image.next_index();
             let entry = Entry::from_batch(batch).map_err(|error| OpenError::Entry { index, error })?;

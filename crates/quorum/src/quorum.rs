@@ -2,16 +2,18 @@
 //!
 //! Handles are cheap to clone; one task behind them (`leader`) decides, writes and publishes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use log::LogReader;
 use meta::{Change, Image, Index, MetadataRecord};
-use model::{BrokerId, limits};
+use model::{BrokerId, TopicId, limits};
 use rt::Rt;
 use rt::channel::{mpsc, oneshot, watch};
 
 use crate::error::{OpenError, QuorumError, UpdateError};
 use crate::leader::{Health, Leader, Message, Request};
-use crate::open::{QuorumOptions, open};
+use crate::open::{QuorumOptions, deleted_topics, open};
 use crate::vote::Term;
 
 /// The metadata log.
@@ -22,6 +24,8 @@ pub struct Quorum {
     health: watch::Receiver<Health>,
     leader: BrokerId,
     term: Term,
+    rt: Rt,
+    entries: LogReader,
 }
 
 /// A metadata log that was just opened.
@@ -68,11 +72,11 @@ impl Quorum {
         let (committed_to, committed) = mpsc::channel(limits::METADATA_COMMITTED_MAX);
         let (images_to, images) = watch::channel(Arc::clone(&image));
         let (health_to, health) = watch::channel(Health::Serving);
-        let term = found.term;
+        let (term, entries) = (found.term, found.log.reader());
         let leading = Leader::new(rt.clone(), found, options, requests);
         let leading = leading.publish_to(images_to, committed_to, health_to);
         rt.spawn_on_lane(lane, "metadata", leading.run());
-        let quorum = Quorum { messages, images, health, leader, term };
+        let quorum = Quorum { messages, images, health, leader, term, rt: rt.clone(), entries };
         Ok(Opened { quorum, image, committed })
     }
 
@@ -133,6 +137,13 @@ impl Quorum {
     /// The term it leads in.
     pub fn term(&self) -> Term {
         self.term
+    }
+
+    /// The topics that were deleted, as far back as there are entries: longer than anything of them takes to be put
+    /// away. What cannot be read is left out.
+    pub async fn deleted_topics(&self) -> BTreeSet<TopicId> {
+        let entries = self.entries.clone();
+        self.rt.blocking(move || deleted_topics(&entries)).await
     }
 
     /// Waits until the log takes no changes any more, and says why (Q4). Never returns once it was closed.

@@ -1,8 +1,9 @@
 //! A disk that damages what it holds: readers are told, and nobody else is harmed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use client::TopicPartition;
+use client::{Admin, TopicPartition};
 use model::{ErrorCode, TopicName};
 use rt::Rt;
 use rt::sim::Sim;
@@ -47,6 +48,101 @@ async fn fetch(rt: &Rt, server: &Server<'_>, topic: &TopicName, offset: i64) -> 
     seen.collect()
 }
 
+/// Writes that many records of a thousand bytes to a partition, one by one.
+async fn write(rt: &Rt, server: &Server<'_>, place: &TopicPartition, records: i64) {
+    let mut connection = Raw::connect(rt, server.address()).await.unwrap();
+    for _ in 0..records {
+        let record = (b"key".to_vec(), vec![7; 1_000]);
+        connection.send(&raw::produce(1, place, &[record])).await.unwrap();
+        let (_, code, _) = raw::produced(&connection.receive().await.unwrap()).unwrap();
+        assert_eq!(ErrorCode::from_code(code), ErrorCode::None);
+    }
+}
+
+/// The folders in the data folder whose names begin so.
+fn folders(sim: &Sim, begin: &str) -> Vec<PathBuf> {
+    let found = sim.node(NODE).fs().read_dir(Path::new("/data")).unwrap().into_iter();
+    found
+        .filter(|entry| entry.name.starts_with(begin))
+        .map(|entry| Path::new("/data").join(entry.name))
+        .collect()
+}
+
+/// Longer than what was deleted before a start stays.
+const LONG_AFTER: Duration = Duration::from_secs(120);
+
+#[test]
+fn no_flipped_bit_in_a_topic_id_costs_a_record() {
+    let sim = Sim::new(2);
+    sim.run(async {
+        let server = Server::new(&sim, &[]);
+        server.start().await.unwrap();
+        let rt = sim.node("client");
+        let topic = create_topic(&server.client(&rt).await, "orders", 2).await;
+        write(&rt, &server, &TopicPartition::new(topic.clone(), 0), 1).await;
+        server.stop().await;
+        let path = Path::new("/data/orders-0/partition.metadata");
+        let written = sim.node(NODE).fs().read(path).unwrap();
+        // Two of each byte; `partition_folder` looks at all.
+        for bit in (0..u32::try_from(written.len()).unwrap() * 8).filter(|bit| (bit + bit / 8) % 4 == 0) {
+            sim.disk(NODE).flip_bit(path, u64::from(bit / 8), bit % 8).unwrap();
+            server.start().await.unwrap();
+            rt.sleep(LONG_AFTER).await;
+            assert_eq!(fetch(&rt, &server, &topic, 0).await[0], (ErrorCode::None, true), "bit {bit}");
+            server.stop().await;
+            assert_eq!(sim.node(NODE).fs().read(path).unwrap(), written, "bit {bit}: it is written again");
+        }
+        assert_eq!(folders(&sim, "orders").len(), 2);
+    });
+}
+
+#[test]
+fn a_folder_that_no_topic_has_is_kept_aside() {
+    let sim = Sim::new(3);
+    sim.run(async {
+        let server = Server::new(&sim, &[]);
+        server.start().await.unwrap();
+        let rt = sim.node("client");
+        let topic = create_topic(&server.client(&rt).await, "orders", 2).await;
+        write(&rt, &server, &TopicPartition::new(topic.clone(), 0), 3).await;
+        server.stop().await;
+        let fs = || sim.node(NODE).fs().clone();
+        let batches = fs().read(Path::new("/data/orders-0/00000000000000000000.log")).unwrap();
+        let foreign = b"version: 0\ntopic_id: XxXhq95CQ86hBYttrojljg";
+        fs().write_atomically(Path::new("/data/orders-0/partition.metadata"), foreign).unwrap();
+        for _ in 0..2 {
+            server.start().await.unwrap();
+            rt.sleep(LONG_AFTER).await;
+            let seen = fetch(&rt, &server, &topic, 0).await;
+            assert_eq!(seen[0], (ErrorCode::None, false), "a log of the topic's own has its place");
+            server.stop().await;
+            let stray = folders(&sim, "orders-0.");
+            assert!(stray.len() == 1 && stray[0].to_str().unwrap().ends_with("-stray"), "{stray:?}");
+            assert_eq!(fs().read(&stray[0].join("00000000000000000000.log")).unwrap(), batches);
+        }
+    });
+}
+
+#[test]
+fn the_folder_of_a_deleted_topic_goes_even_where_a_crash_brings_its_name_back() {
+    let sim = Sim::new(4);
+    sim.run(async {
+        let server = Server::new(&sim, &[]);
+        server.start().await.unwrap();
+        let rt = sim.node("client");
+        let client = server.client(&rt).await;
+        let topic = create_topic(&client, "orders", 1).await;
+        Admin::new(&client).delete_topic(&topic).await.unwrap();
+        server.stop().await;
+        let deleted = folders(&sim, "orders-0.");
+        assert!(deleted.len() == 1 && deleted[0].to_str().unwrap().ends_with("-delete"), "{deleted:?}");
+        sim.node(NODE).fs().rename(&deleted[0], Path::new("/data/orders-0")).unwrap();
+        server.start().await.unwrap();
+        rt.sleep(LONG_AFTER).await;
+        assert_eq!(folders(&sim, "orders"), [] as [PathBuf; 0]);
+    });
+}
+
 #[test]
 fn what_is_damaged_or_unreadable_is_refused_and_its_neighbours_are_served() {
     let sim = Sim::new(1);
@@ -56,14 +152,7 @@ fn what_is_damaged_or_unreadable_is_refused_and_its_neighbours_are_served() {
         let rt = sim.node("client");
         let topic = create_topic(&server.client(&rt).await, "orders", 2).await;
         for partition in 0..2 {
-            let place = TopicPartition::new(topic.clone(), partition);
-            let mut connection = Raw::connect(&rt, server.address()).await.unwrap();
-            for _ in 0..RECORDS {
-                let record = (b"key".to_vec(), vec![7; 1_000]);
-                connection.send(&raw::produce(1, &place, &[record])).await.unwrap();
-                let (_, code, _) = raw::produced(&connection.receive().await.unwrap()).unwrap();
-                assert_eq!(ErrorCode::from_code(code), ErrorCode::None);
-            }
+            write(&rt, &server, &TopicPartition::new(topic.clone(), partition), RECORDS).await;
         }
         server.stop().await;
         let log = Path::new("/data/orders-0/00000000000000000000.log");
