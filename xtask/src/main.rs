@@ -35,7 +35,7 @@ usage: cargo xtask COMMAND
     --only WORD     of the client suites, only the tests that WORD selects
   tidy              the house rules that a machine can check
   soak              simulations, crash tests and client suites, longer (OTTLA_SIM_SEEDS=500 seeds,
-                    OTTLA_KILLS=50 kills a round, OTTLA_ROUNDS=3 rounds)
+                    OTTLA_COPIED_RECORDS=100000 records copied, OTTLA_KILLS=50 kills a round, OTTLA_ROUNDS=3 rounds)
   crash-states [N]  starts the log on N states (10,000) that a power cut may leave of each thing it does to the disk
   bench             Ottla and Apache Kafka in turn under the same load (bench/README.md)
     --check         compare the medians of several runs with bench/targets.txt

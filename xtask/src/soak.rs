@@ -3,10 +3,10 @@
 
 use crate::checks;
 use crate::report::Report;
-use crate::suite::{self, Broker, Context, python};
+use crate::suite::{self, Broker, Context, go, java, python};
 use crate::workspace::Workspace;
 
-/// Runs the simulations over `OTTLA_SIM_SEEDS` seeds, all crash states, twice `OTTLA_KILLS` kills under a checked load, a compacted topic under kills and the limits' tests, then `OTTLA_ROUNDS` rounds of `OTTLA_KILLS` kills and of every suite.
+/// Runs the simulations over `OTTLA_SIM_SEEDS` seeds, all crash states, twice `OTTLA_KILLS` kills under a checked load, a compacted topic under kills, the limits' tests and exactly-once copies of `OTTLA_COPIED_RECORDS` records under kills, then `OTTLA_ROUNDS` rounds of `OTTLA_KILLS` kills and of every suite.
 pub fn run(workspace: &Workspace, report: &Report) {
     let number = |variable: &str, default: u32| {
         std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
@@ -20,13 +20,24 @@ pub fn run(workspace: &Workspace, report: &Report) {
     report.step("limits", || checks::limits(workspace));
     report.step("full disks", || checks::full_disks(workspace));
     report.step("build", || checks::build(workspace, &["ottla"]));
-    suite::java::fetch(workspace, report);
+    java::fetch(workspace, report);
+    copies(workspace, report, number("OTTLA_COPIED_RECORDS", 100_000));
     for round in 1..=rounds {
         report.line(&format!("round {round} of {rounds}"));
-        let context = Context { workspace, report, broker: Broker::Ottla, only: None };
-        report.step("crash", || {
-            python::run_with(&context, "crash", &["test_crash.py"], &[("OTTLA_KILLS", kills.to_string())])
-        });
+        let variables = [("OTTLA_KILLS", kills.to_string())];
+        let context = Context { workspace, report, broker: Broker::Ottla, only: None, variables: &variables };
+        report.step("crash", || python::run_with(&context, "crash", &["test_crash.py"]));
         suite::run_all(workspace, report, Broker::Ottla, &["node", "python", "go", "java"], None);
     }
+}
+
+/// What each client copies in transactions while the broker is killed.
+fn copies(workspace: &Workspace, report: &Report, records: u32) {
+    let variables = [("OTTLA_COPIED_RECORDS", records.to_string())];
+    let selecting =
+        |only| Context { workspace, report, broker: Broker::Ottla, only: Some(only), variables: &variables };
+    report.step("javac", || java::compile(workspace, report));
+    report.step("copies by Java", || java::run(&selecting("again and again")));
+    report.step("copies by Python", || python::run(&selecting("exactly_once")));
+    report.step("copies by Go", || go::run(&selecting("AgainAndAgain")));
 }

@@ -37,6 +37,8 @@ pub struct Context<'a> {
     pub broker: Broker,
     /// Only the tests that this word selects, in the manner of each runner.
     pub only: Option<&'a str>,
+    /// What makes tests longer that are worth more so, as variables.
+    pub variables: &'a [(&'a str, String)],
 }
 
 /// For suites that wait for a transaction to time out: it is noticed soon, not within Kafka's ten seconds.
@@ -77,7 +79,9 @@ impl Context<'_> {
 
     /// The variables that every suite is promised.
     fn environment<'c>(&self, command: &'c mut Command) -> &'c mut Command {
-        self.broker.environment(self.workspace, command).env("OTTLA_BIN", self.broker.program(self.workspace))
+        let variables = self.variables.iter().map(|(key, value)| (key, value));
+        let command = self.broker.environment(self.workspace, command);
+        command.env("OTTLA_BIN", self.broker.program(self.workspace)).envs(variables)
     }
 
     fn source(&self, suite: &str) -> PathBuf {
@@ -91,7 +95,7 @@ pub fn run_all(workspace: &Workspace, report: &Report, broker: Broker, suites: &
         report.step("reference", || Ok(Outcome::Skipped("Apache Kafka needs Java and Maven".to_owned())));
         return;
     }
-    let context = Context { workspace, report, broker, only };
+    let context = Context { workspace, report, broker, only, variables: &[] };
     if broker == Broker::Reference || suites.contains(&"java") {
         // The reference broker is Java as well, so that compiling comes before every suite.
         report.step("javac", || java::compile(workspace, report));

@@ -59,7 +59,13 @@ func admin(t *testing.T) *kadm.Client {
 // Creates a topic, with configuration as pairs of key and value, and returns its name once every partition has a leader.
 func createTopic(t *testing.T, partitions int32, config ...string) string {
 	t.Helper()
-	topic, administrator := unique("go"), admin(t)
+	return createTopicOn(t, bootstrap(t), partitions, config...)
+}
+
+// The same on a broker of the test's own.
+func createTopicOn(t *testing.T, address string, partitions int32, config ...string) string {
+	t.Helper()
+	topic, administrator := unique("go"), kadm.NewClient(client(t, kgo.SeedBrokers(address)))
 	configs := map[string]*string{}
 	for i := 0; i < len(config); i += 2 {
 		configs[config[i]] = &config[i+1]

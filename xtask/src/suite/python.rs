@@ -18,16 +18,11 @@ const AT_ONCE: &str = "8";
 
 /// Installs from the lock files and runs every test.
 pub fn run(context: &Context<'_>) -> Result<Outcome> {
-    run_with(context, "python", &[], &[])
+    run_with(context, "python", &[])
 }
 
-/// Runs the tests that these arguments of pytest select, with these variables set.
-pub fn run_with(
-    context: &Context<'_>,
-    name: &str,
-    arguments: &[&str],
-    variables: &[(&str, String)],
-) -> Result<Outcome> {
+/// Runs the tests that these arguments of pytest select.
+pub fn run_with(context: &Context<'_>, name: &str, arguments: &[&str]) -> Result<Outcome> {
     if !process::exists("python3", "--version") {
         return Ok(Outcome::Skipped("python3 is not installed".to_owned()));
     }
@@ -36,7 +31,6 @@ pub fn run_with(
     let mut command = Command::new(context.workspace.python_venv().join("bin/python"));
     command.current_dir(context.source("python")).args(["-m", "pytest", "-n", AT_ONCE]).args(arguments);
     command.env("PYTHONDONTWRITEBYTECODE", "1");
-    command.envs(variables.iter().map(|(key, value)| (key, value)));
     if let Some(word) = context.only {
         command.args(["-k", word]);
     }

@@ -2,16 +2,13 @@ package clients;
 
 import static clients.Cluster.createTopic;
 
-import java.io.BufferedReader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
@@ -24,35 +21,30 @@ import org.apache.kafka.common.serialization.StringSerializer;
 
 /** The data folder of a broker, read by Kafka's own {@code dump-log}. */
 final class LogFileCases {
-    private static final Pattern ADDRESS = Pattern.compile("127\\.0\\.0\\.1:\\d+");
     private static final int RECORDS = 9_000;
 
     @Case("dump-log finds the segments and indexes of a broker in order")
     void dumpLog() throws Exception {
-        Path folder = Files.createTempDirectory("dump-log");
-        try {
-            String topic = write(folder, RECORDS, Map.of("segment.bytes", "1048576"));
-            List<Path> segments = files(folder, topic, ".log");
+        try (Broker broker = broker("dump-log")) {
+            String topic = write(broker, RECORDS, Map.of("segment.bytes", "1048576"));
+            List<Path> segments = broker.files(topic, ".log");
             Check.that(segments.size() >= 2, "several segments, not " + segments);
             Check.equal((long) RECORDS, records(segments), "records in the segments");
             for (String kind : List.of(".index", ".timeindex")) {
-                List<Path> indexes = files(folder, topic, kind);
+                List<Path> indexes = broker.files(topic, kind);
                 Check.equal(segments.size(), indexes.size(), "files " + kind);
                 verifyIndexes(indexes);
             }
-            Check.equal(1, files(folder, topic, "leader-epoch-checkpoint").size(), "leader-epoch-checkpoint");
-        } finally {
-            delete(folder);
+            Check.equal(1, broker.files(topic, "leader-epoch-checkpoint").size(), "leader-epoch-checkpoint");
         }
     }
 
     @Case("dump-log reads a compacted log and its indexes")
     void compactedLog() throws Exception {
-        Path folder = Files.createTempDirectory("compacted-log");
-        try {
+        try (Broker broker = broker("compacted-log")) {
             int keys = RECORDS / 6;
-            String topic = write(folder, keys, Map.of("cleanup.policy", "compact", "segment.bytes", "1048576", "min.cleanable.dirty.ratio", "0.01"));
-            List<Path> segments = files(folder, topic, ".log");
+            String topic = write(broker, keys, Map.of("cleanup.policy", "compact", "segment.bytes", "1048576", "min.cleanable.dirty.ratio", "0.01"));
+            List<Path> segments = broker.files(topic, ".log");
             String dumped = Tool.ok(Tool.DUMP_LOG, "--deep-iteration", "--print-data-log", "--files", joined(segments));
             Check.equal(List.of(), dumped.lines().filter(line -> line.contains("isvalid: false")).toList(), "invalid batches");
             List<Long> offsets = offsets(dumped);
@@ -66,30 +58,26 @@ final class LogFileCases {
             Check.equal(keys, newest.size(), "keys");
             newest.forEach((key, value) -> Check.equal(RECORDS - keys + Integer.parseInt(key), Integer.parseInt(value), "newest value of key " + key));
             for (String kind : List.of(".index", ".timeindex")) {
-                verifyIndexes(files(folder, topic, kind));
+                verifyIndexes(broker.files(topic, kind));
             }
-        } finally {
-            delete(folder);
         }
     }
 
     @Case("dump-log reads aborted and open transactions")
     void transactions() throws Exception {
-        Path folder = Files.createTempDirectory("transactions");
-        try {
-            String topic = served(folder, LogFileCases::writeTransactions);
-            String dumped = Tool.ok(Tool.DUMP_LOG, "--files", joined(files(folder, topic, ".txnindex")));
+        try (Broker broker = broker("transactions")) {
+            String topic = writeTransactions(broker.start());
+            broker.stop();
+            String dumped = Tool.ok(Tool.DUMP_LOG, "--files", joined(broker.files(topic, ".txnindex")));
             List<String> aborted = dumped.lines().filter(line -> line.startsWith("version: "))
                 .map(line -> line.replaceFirst("producerId: \\d+ ", "")).toList();
             Check.equal(
                 List.of("version: 0 firstOffset: 0 lastOffset: 4 lastStableOffset: 3", "version: 0 firstOffset: 3 lastOffset: 7 lastStableOffset: 8"),
                 aborted, "aborted transactions");
-            List<Path> snapshots = files(folder, topic, ".snapshot");
+            List<Path> snapshots = broker.files(topic, ".snapshot");
             dumped = Tool.ok(Tool.DUMP_LOG, "--files", snapshots.get(snapshots.size() - 1).toString());
             Check.equal(1L, dumped.lines().filter(line -> line.contains("currentTxnFirstOffset: OptionalLong[8]")).count(), "open since 8 in " + dumped);
             Check.equal(1L, dumped.lines().filter(line -> line.contains("currentTxnFirstOffset: OptionalLong.empty")).count(), "ended in " + dumped);
-        } finally {
-            delete(folder);
         }
     }
 
@@ -150,81 +138,41 @@ final class LogFileCases {
         }
     }
 
-    private static void delete(Path folder) throws Exception {
-        try (var paths = Files.walk(folder)) {
-            for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
-                Files.delete(path);
-            }
-        }
+    private static Broker broker(String name) throws Exception {
+        return new Broker(name, "log.cleaner.backoff.ms=100");
     }
 
     /**
-     * Starts a broker on the folder, writes with every codec, and stops it. Keys come again after so many; where they do, the broker
-     * has time to compact what it has.
+     * Starts the broker, writes with every codec, and stops it. Keys come again after so many; where they do, the broker has time to
+     * compact what it has.
      */
-    private static String write(Path folder, int keys, Map<String, String> configs) throws Exception {
-        return served(folder, bootstrap -> {
-            String topic = createTopic(bootstrap, 1, configs);
-            int from = 0;
-            for (String codec : List.of("none", "gzip", "snappy", "lz4", "zstd", "none")) {
-                List<ProducerRecord<String, String>> records = IntStream.range(from, from + RECORDS / 6)
-                    .mapToObj(i -> new ProducerRecord<>(topic, 0, "key " + i % keys, ("value " + i + " ").repeat(40)))
-                    .toList();
-                Cluster.produce(records, Map.of("bootstrap.servers", bootstrap, "compression.type", codec, "batch.size", 4000));
-                from += RECORDS / 6;
-            }
-            if (configs.containsKey("cleanup.policy")) {
-                awaitCompaction(folder, topic);
-            }
-            return topic;
-        });
-    }
-
-    private interface Writing {
-        String to(String bootstrap) throws Exception;
-    }
-
-    /** Starts a broker on the folder, writes to it, and stops it. */
-    private static String served(Path folder, Writing writing) throws Exception {
-        Process broker = new ProcessBuilder(Cluster.required("OTTLA_BIN"), "serve", "--data-dir", folder.toString(), "--listen", "127.0.0.1:0",
-            "--set", "log.cleaner.backoff.ms=100").redirectError(ProcessBuilder.Redirect.DISCARD).start();
-        try {
-            String bootstrap = address(broker.inputReader());
-            String topic = writing.to(bootstrap);
-            broker.destroy(); // SIGTERM.
-            Check.that(broker.waitFor(60, TimeUnit.SECONDS), "the broker stops");
-            Check.equal(0, broker.exitValue(), "exit of the broker");
-            return topic;
-        } finally {
-            broker.destroyForcibly();
+    private static String write(Broker broker, int keys, Map<String, String> configs) throws Exception {
+        String bootstrap = broker.start();
+        String topic = createTopic(bootstrap, 1, configs);
+        int from = 0;
+        for (String codec : List.of("none", "gzip", "snappy", "lz4", "zstd", "none")) {
+            List<ProducerRecord<String, String>> records = IntStream.range(from, from + RECORDS / 6)
+                .mapToObj(i -> new ProducerRecord<>(topic, 0, "key " + i % keys, ("value " + i + " ").repeat(40)))
+                .toList();
+            Cluster.produce(records, Map.of("bootstrap.servers", bootstrap, "compression.type", codec, "batch.size", 4000));
+            from += RECORDS / 6;
         }
+        if (configs.containsKey("cleanup.policy")) {
+            awaitCompaction(broker, topic);
+        }
+        broker.stop();
+        return topic;
     }
 
     /** Waits until everything but the segment in use was compacted, as the broker has written down. */
-    private static void awaitCompaction(Path folder, String topic) throws Exception {
-        Path checkpoint = folder.resolve("cleaner-offset-checkpoint");
+    private static void awaitCompaction(Broker broker, String topic) throws Exception {
+        Path checkpoint = broker.folder.resolve("cleaner-offset-checkpoint");
         Check.eventually(() -> {
-            List<Path> segments = files(folder, topic, ".log");
+            List<Path> segments = broker.files(topic, ".log");
             String inUse = segments.get(segments.size() - 1).getFileName().toString().replace(".log", "");
             String line = topic + " 0 " + Long.parseLong(inUse);
             return Files.exists(checkpoint) && Files.readAllLines(checkpoint).contains(line);
         }, () -> "compaction reaches the segment in use");
-    }
-
-    private static String address(BufferedReader lines) throws Exception {
-        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-            Matcher address = ADDRESS.matcher(line);
-            if (line.startsWith("ready") && address.find()) {
-                return address.group();
-            }
-        }
-        throw new AssertionError("the broker ended before it was ready");
-    }
-
-    private static List<Path> files(Path folder, String topic, String suffix) throws Exception {
-        try (var paths = Files.walk(folder)) {
-            return paths.filter(path -> path.getParent().endsWith(topic + "-0") && path.toString().endsWith(suffix)).sorted().toList();
-        }
     }
 
     /** Every batch is valid and every record is there, in order. Returns how many records there are. */

@@ -37,6 +37,7 @@ record Tool(int exit, String out, String err) {
     static final String SHARE_GROUPS = "org.apache.kafka.tools.consumer.group.ShareGroupCommand";
     static final String STREAMS_GROUPS = "org.apache.kafka.tools.streams.StreamsGroupCommand";
     static final String TRANSACTIONS = "org.apache.kafka.tools.TransactionsCommand";
+    static final String COPIER = "org.apache.kafka.tools.TransactionalMessageCopier";
     static final String VERIFIABLE_PRODUCER = "org.apache.kafka.tools.VerifiableProducer";
     static final String VERIFIABLE_CONSUMER = "org.apache.kafka.tools.VerifiableConsumer";
 
