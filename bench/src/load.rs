@@ -1,5 +1,6 @@
 //! The load: `ottla bench`, the same program for every system, and what the broker took for it.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -69,19 +70,34 @@ impl Produce {
 
     /// Runs it.
     pub fn run(&self, setting: &Setting, broker: &Broker, topic: &str) -> Result<Loaded> {
-        let mut numbers = vec![
-            ("--partitions", u64::from(self.partitions)),
-            ("--records", self.records),
-            ("--record-bytes", self.record_bytes.into()),
-            ("--batch-bytes", BATCH_BYTES.into()),
-            ("--producers", PRODUCERS.into()),
-            ("--in-flight", IN_FLIGHT.into()),
+        let mut arguments: Vec<(&str, &dyn Display)> = vec![
+            ("--partitions", &self.partitions),
+            ("--records", &self.records),
+            ("--record-bytes", &self.record_bytes),
+            ("--batch-bytes", &BATCH_BYTES),
+            ("--producers", &PRODUCERS),
+            ("--in-flight", &IN_FLIGHT),
         ];
-        numbers.extend(self.rate.map(|rate| ("--rate", rate)));
-        let loaded = run(setting, broker, "produce", topic, &numbers)?;
+        arguments.extend(self.rate.as_ref().map(|rate| ("--rate", rate as &dyn Display)));
+        let loaded = run(setting, broker, "produce", topic, &arguments)?;
         exactly(&loaded, self.records)?;
         Ok(loaded)
     }
+}
+
+/// Creates a topic of one partition with this many segments, which hold a record each.
+pub fn create_segments(setting: &Setting, broker: &Broker, topic: &str, segments: u32) -> Result<()> {
+    let arguments: [(&str, &dyn Display); 6] = [
+        ("--partitions", &1),
+        // The time index has room for the entry that closes a segment, so the next batch begins a new one.
+        ("--config", &"segment.index.bytes=12"),
+        ("--records", &segments),
+        ("--record-bytes", &100),
+        ("--batch-bytes", &100),
+        ("--producers", &1),
+    ];
+    let loaded = run(setting, broker, "produce", topic, &arguments)?;
+    exactly(&loaded, segments.into())
 }
 
 /// Reads all of `records` that `topic` has.
@@ -93,14 +109,15 @@ pub fn consume(setting: &Setting, broker: &Broker, topic: &str, records: u64) ->
 
 /// Reads one batch or so, as soon as the broker gives it.
 pub fn consume_first(setting: &Setting, broker: &Broker, topic: &str) -> Result<()> {
-    run(setting, broker, "consume", topic, &[("--records", 1)]).map(drop)
+    run(setting, broker, "consume", topic, &[("--records", &1)]).map(drop)
 }
 
 /// Sends `records` of 100 B one at a time.
 pub fn latency(setting: &Setting, broker: &Broker, topic: &str, records: u64) -> Result<Loaded> {
-    let numbers =
-        [("--partitions", 1), ("--records", records), ("--record-bytes", 100), ("--warm-up", records / 10)];
-    run(setting, broker, "latency", topic, &numbers)
+    let warm_up = records / 10;
+    let arguments: [(&str, &dyn Display); 4] =
+        [("--partitions", &1), ("--records", &records), ("--record-bytes", &100), ("--warm-up", &warm_up)];
+    run(setting, broker, "latency", topic, &arguments)
 }
 
 /// Creates a topic.
@@ -124,12 +141,12 @@ fn run(
     broker: &Broker,
     command: &str,
     topic: &str,
-    numbers: &[(&str, u64)],
+    arguments: &[(&str, &dyn Display)],
 ) -> Result<Loaded> {
     let mut child = setting.load(&setting.ottla);
     child.args(["bench", command, topic, "-o", "json", "--bootstrap", broker.bootstrap()]);
-    for (name, number) in numbers {
-        child.args([*name, &number.to_string()]);
+    for (name, value) in arguments {
+        child.args([*name, &value.to_string()]);
     }
     let before = broker.cpu_seconds()?;
     // Its bar is drawn on our standard error.

@@ -1,5 +1,6 @@
 //! What is measured: each scenario starts one system on an empty folder, loads it, and says what it saw.
 
+use std::fs;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -41,7 +42,7 @@ const PLAIN: Scenario = Scenario {
 };
 
 /// Every scenario, in the order they are run.
-pub const ALL: [Scenario; 11] = [
+pub const ALL: [Scenario; 12] = [
     Scenario { name: "start", words: |_| "an empty folder, no load".to_owned(), measure: start, ..PLAIN },
     Scenario {
         name: "connections",
@@ -107,6 +108,18 @@ pub const ALL: [Scenario; 11] = [
         ..PLAIN
     },
     Scenario {
+        name: "segments",
+        words: |_| {
+            let segments = SEGMENT_PARTITIONS * SEGMENTS_EACH;
+            format!(
+                "a folder of {segments} segments in {SEGMENT_PARTITIONS} partitions, stopped cleanly, until a record is read"
+            )
+        },
+        systems: OTTLA,
+        measure: segments,
+        ..PLAIN
+    },
+    Scenario {
         name: "perf-tools",
         words: |setting| {
             let gigabytes = PERF_TOOLS.of(setting).gigabytes();
@@ -134,6 +147,9 @@ pub const ALL: [Scenario; 11] = [
 
 const CONNECTIONS: usize = 5_000;
 const IDLE_PARTITIONS: u32 = 1_000;
+/// 40,000 segments in all.
+const SEGMENT_PARTITIONS: u32 = 400;
+const SEGMENTS_EACH: u32 = 100;
 /// Records of each step that is counted: few, since counting is slow.
 const COUNTED: u64 = 20_000;
 /// How long each rate is kept up.
@@ -320,10 +336,53 @@ fn restart(setting: &Setting, system: System) -> Result<Vec<Figure>> {
     let (broker, after_stop) = serving(setting, system)?;
     load::consume(setting, &broker, TOPIC, produce.records).context("after a clean stop")?;
     broker.stop()?;
+    let broker = system.start_fresh(setting)?;
+    produce.run(setting, &broker, TOPIC)?;
+    broker.kill()?;
+    setting.forget_cached()?;
+    let (broker, after_kill_cold) = serving(setting, system)?;
+    load::consume(setting, &broker, TOPIC, produce.records).context("after kill -9 and a cold start")?;
+    broker.stop()?;
     Ok(vec![
         less("after_kill", after_kill.as_secs_f64(), "s"),
+        less("after_kill_cold", after_kill_cold.as_secs_f64(), "s"),
         less("after_stop", after_stop.as_secs_f64(), "s"),
     ])
+}
+
+/// Starts on many segments that nothing is wrong with, their files in the page cache and then not.
+fn segments(setting: &Setting, system: System) -> Result<Vec<Figure>> {
+    if setting.kept.is_there() {
+        setting.kept.take_to(&setting.data)?;
+    } else {
+        make_segments(setting, system)?;
+    }
+    // What is measured first is in memory as far as a start wants it.
+    serving(setting, system)?.0.stop()?;
+    let (broker, after_stop) = serving(setting, system)?;
+    let rss = broker.rss_bytes()?;
+    broker.stop()?;
+    setting.forget_cached()?;
+    let (broker, after_stop_cold) = serving(setting, system)?;
+    load::consume(setting, &broker, TOPIC, (SEGMENT_PARTITIONS * SEGMENTS_EACH).into())?;
+    broker.stop()?;
+    setting.kept.keep(&setting.data)?;
+    Ok(vec![
+        less("after_stop", after_stop.as_secs_f64(), "s"),
+        less("after_stop_cold", after_stop_cold.as_secs_f64(), "s"),
+        less("rss", rss / 1e6, "MB"),
+    ])
+}
+
+/// Makes the folder. Every partition is a copy of one: a broker would take minutes to write them all.
+fn make_segments(setting: &Setting, system: System) -> Result<()> {
+    let broker = system.start_fresh(setting)?;
+    load::create_topic(setting, &broker, TOPIC, SEGMENT_PARTITIONS)?;
+    load::create_segments(setting, &broker, WARM_UP_TOPIC, SEGMENTS_EACH)?;
+    broker.stop()?;
+    let data = setting.data.join("ottla");
+    let one = data.join(format!("{WARM_UP_TOPIC}-0"));
+    (0..SEGMENT_PARTITIONS).try_for_each(|to| copy_log(&one, &data.join(format!("{TOPIC}-{to}"))))
 }
 
 /// Starts on what is there; the time is from the start of the process to the first record read.
@@ -332,6 +391,18 @@ fn serving(setting: &Setting, system: System) -> Result<(Broker, Duration)> {
     load::consume_first(setting, &broker, TOPIC)?;
     let took = broker.age();
     Ok((broker, took))
+}
+
+/// Gives a partition the files of another one, but for the one that says whose they are.
+fn copy_log(from: &Path, to: &Path) -> Result<()> {
+    for entry in fs::read_dir(from).with_context(|| format!("listing {}", from.display()))? {
+        let entry = entry?;
+        if entry.file_name() != "partition.metadata" {
+            let copied = fs::copy(entry.path(), to.join(entry.file_name()));
+            copied.with_context(|| format!("copying {} to {}", entry.path().display(), to.display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn perf_tools(setting: &Setting, system: System) -> Result<Vec<Figure>> {
@@ -383,7 +454,7 @@ fn counted(setting: &Setting, run: impl FnOnce(&Broker) -> Result<()>) -> Result
 
 /// The sum in a file of callgrind's.
 fn read_counts(path: &Path) -> Result<f64> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let text = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let line = text.lines().find_map(|line| line.strip_prefix("totals:"));
     line.and_then(|sum| sum.trim().parse().ok()).with_context(|| format!("no totals in {}", path.display()))
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{Advice, FlockOperation, fadvise, flock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::ballast::Ballast;
@@ -30,6 +30,8 @@ pub struct Setting {
     pub floor_percent: f64,
     /// Broker and load each keep to a processor of their own.
     pub pins: bool,
+    /// Data that takes long to make and is the same after a run as before it; gone with the harness.
+    pub kept: Kept,
     /// What fills free memory before a load.
     ballast: Ballast,
     /// Held as long as the folder is ours: a second harness would empty it under the first one's brokers.
@@ -74,6 +76,7 @@ impl Setting {
             runs: number("OTTLA_BENCH_RUNS", 5.0)?.max(1.0) as usize,
             floor_percent: number("OTTLA_BENCH_FLOOR_PERCENT", 25.0)?,
             pins: std::env::var_os("OTTLA_BENCH_PIN").is_some(),
+            kept: Kept::new(folder.join("kept"))?,
             ballast: Ballast::new(&folder)?,
             _lock: lock,
         })
@@ -120,10 +123,74 @@ impl Setting {
         fs::create_dir_all(&self.data).with_context(|| format!("creating {}", self.data.display()))
     }
 
+    /// Every file of the data folder.
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
+        let (mut folders, mut files) = (vec![self.data.clone()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            let entries = fs::read_dir(&folder).with_context(|| format!("listing {}", folder.display()))?;
+            for entry in entries {
+                let entry = entry?;
+                let of_kind = if entry.file_type()?.is_dir() { &mut folders } else { &mut files };
+                of_kind.push(entry.path());
+            }
+        }
+        Ok(files)
+    }
+
+    /// Takes the bytes of every file of the data folder out of the page cache, as after a start of the machine. Names
+    /// and inodes stay: only the whole machine's can be dropped.
+    pub fn forget_cached(&self) -> Result<()> {
+        // Pages that are not on the disk cannot be dropped.
+        rustix::fs::sync();
+        for path in self.files()? {
+            let file = File::open(&path).with_context(|| format!("opening {}", path.display()))?;
+            fadvise(&file, 0, None, Advice::DontNeed)
+                .with_context(|| format!("dropping the pages of {}", path.display()))?;
+        }
+        Ok(())
+    }
+
     /// Fills free memory with pages that a broker's writes take over. It pushes out what nobody uses, programs that do not
     /// run included: for brokers that were started.
     pub fn fill_memory(&self) -> Result<()> {
         self.ballast.fill()
+    }
+}
+
+/// A folder that is moved to where brokers keep their data, and back.
+pub struct Kept(PathBuf);
+
+impl Kept {
+    fn new(path: PathBuf) -> Result<Kept> {
+        // A harness that was killed leaves one behind.
+        if path.exists() {
+            fs::remove_dir_all(&path).with_context(|| format!("removing {}", path.display()))?;
+        }
+        Ok(Kept(path))
+    }
+
+    /// Whether there is anything.
+    pub fn is_there(&self) -> bool {
+        self.0.exists()
+    }
+
+    /// Moves it to `data`, in the place of what is there.
+    pub fn take_to(&self, data: &Path) -> Result<()> {
+        fs::remove_dir_all(data).with_context(|| format!("removing {}", data.display()))?;
+        fs::rename(&self.0, data).with_context(|| format!("moving what is kept to {}", data.display()))
+    }
+
+    /// Moves `data` here, and leaves an empty folder.
+    pub fn keep(&self, data: &Path) -> Result<()> {
+        fs::rename(data, &self.0).with_context(|| format!("keeping {}", data.display()))?;
+        fs::create_dir_all(data).with_context(|| format!("creating {}", data.display()))
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // What is left goes with the next harness.
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
