@@ -368,7 +368,8 @@ JSON: {file, position, offset, problem, at_a_start} for each.")]
     #[command(after_help = "\
 FILES, known by their names, Kafka's own as well as ours
   *.log                        batches; with --records what is in them: records, committed offsets and groups
-                               (__consumer_offsets-N), entries of the metadata log (__cluster_metadata-0)
+                               (__consumer_offsets-N), transactional ids (__transaction_state-N), entries of the
+                               metadata log (__cluster_metadata-0)
   *.index  *.timeindex         entries, each compared with the .log beside it
   *.txnindex                   aborted transactions whose markers are in the .log beside it
   *.snapshot                   producers

@@ -7,11 +7,15 @@ mod beside;
 mod metadata;
 mod offsets;
 mod segment;
+mod transactions;
 
 use std::path::{Path, PathBuf};
 
+use log::inspect::batches::StoredBatch;
 use log::inspect::{FileKind, Flaw};
+use model::TransactionResult;
 use quorum::{Snapshot, VOTE_FILE};
+use record::EndTransaction;
 use rt::{Fs, Rt};
 
 use crate::args::{LogArgs, LogCommand};
@@ -171,6 +175,24 @@ impl Dump {
         self.has_reader &= self.output.flush(&self.rt).await? == Reader::Listens;
         Ok(())
     }
+}
+
+/// A control batch in a log of a coordinator: what it ends.
+fn marker(batch: &StoredBatch) -> Result<Option<&'static str>, String> {
+    if !batch.header.is_some_and(|header| header.is_control()) {
+        return Ok(None);
+    }
+    let read = EndTransaction::read(&batch.bytes).map_err(|error| error.to_string())?;
+    Ok(Some(match read.map(|end| end.result) {
+        Some(TransactionResult::Commit) => "commit_marker",
+        Some(TransactionResult::Abort) => "abort_marker",
+        None => "other",
+    }))
+}
+
+/// What a record without a value says.
+fn deleted() -> Cell {
+    Cell::Object(vec![("deleted", Cell::Bool(true))])
 }
 
 /// A size or a place as a cell.

@@ -9,7 +9,7 @@ use record::{BatchBuilder, BatchOptions};
 use rt::{Rt, Stream};
 use wire::fetch::{FetchPartition, FetchTopic};
 use wire::produce::{PartitionProduceData, ProduceResponse, TopicProduceData};
-use wire::{FetchRequest, ProduceRequest, Records, Request};
+use wire::{FetchRequest, Message, ProduceRequest, Records, Request};
 
 /// The version produces are made in: the last that names topics.
 const PRODUCE_VERSION: i16 = 12;
@@ -38,10 +38,35 @@ impl Raw {
         self.stream.write_all(bytes).await
     }
 
+    /// Asks in a version that the broker serves; `None` when the connection ends instead of an answer.
+    ///
+    /// # Panics
+    /// The answer is none of that version.
+    pub async fn ask<'a, Q: Request<'a>>(
+        &mut self,
+        request: &Q,
+        version: i16,
+    ) -> Option<Q::Response<'static>> {
+        self.send(&frame(1, request, version)).await.ok()?;
+        let answer = self.receive().await?;
+        let (_, answer) =
+            wire::decode_response::<Q::Response<'_>>(&answer, version).expect("an answer to it");
+        Some(answer.into_owned())
+    }
+
     /// Says that nothing more comes from here.
     pub fn shutdown(&self) {
         // The other side may have closed already.
         let _ = self.stream.shutdown();
+    }
+
+    /// Waits until something of the next answer is there, and takes no more of it.
+    ///
+    /// # Panics
+    /// The connection ends instead.
+    pub async fn begun(&mut self) {
+        let read = self.stream.read_buf(&mut self.buffer).await;
+        assert!(read.is_ok_and(|count| 0 < count), "the connection ended instead of an answer");
     }
 
     /// The next answer without its length; `None` when the connection ends before or in it.

@@ -6,7 +6,17 @@
     reason = "these tests damage files of the real file system, and fail where it fails"
 )]
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+
+use rt::Rt;
+use serde_json::Value;
+use sim_tests::raw::Raw;
+use wire::txn_offset_commit::{TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic};
+use wire::{
+    AddOffsetsToTxnRequest, EndTxnRequest, FindCoordinatorRequest, InitProducerIdRequest,
+    TxnOffsetCommitRequest,
+};
 
 use crate::support::{Broker, Folder, ottla};
 
@@ -26,11 +36,15 @@ fn segment(data: &Path, partition: &str, extension: &str) -> PathBuf {
     data.join(partition).join(format!("{:020}.{extension}", 0))
 }
 
-/// The partition of `__consumer_offsets` in which something was written.
-fn offsets_segment(data: &Path) -> PathBuf {
-    let segments = (0..50).map(|partition| segment(data, &format!("__consumer_offsets-{partition}"), "log"));
+/// The partition of a coordinator's topic in which something was written.
+fn written_segment(data: &Path, topic: &str) -> PathBuf {
+    let segments = (0..50).map(|partition| segment(data, &format!("{topic}-{partition}"), "log"));
     let mut written = segments.filter(|path| std::fs::metadata(path).is_ok_and(|file| 0 < file.len()));
-    written.next().expect("the group's partition")
+    written.next().expect("a partition with records")
+}
+
+fn offsets_segment(data: &Path) -> PathBuf {
+    written_segment(data, "__consumer_offsets")
 }
 
 fn dump(path: &Path, flags: &str) -> crate::support::Ran {
@@ -91,6 +105,71 @@ fn groups_and_the_metadata_log_are_decoded() {
     assert_eq!(of("ConfigSet")["change"]["value"], "gzip");
     let vote = dump(&data.join("__cluster_metadata-0/quorum-vote"), "").json();
     assert_eq!(vote[0]["committed"], true);
+}
+
+/// A transaction of the first protocol that commits an offset of `t` for the group `copiers`, and is complete.
+async fn copy(rt: &Rt, address: SocketAddr) {
+    let mut connection = Raw::connect(rt, address).await.unwrap();
+    let id = || Some("copier".into());
+    let init = InitProducerIdRequest {
+        transactional_id: id(),
+        transaction_timeout_ms: 60_000,
+        ..Default::default()
+    };
+    let find = FindCoordinatorRequest {
+        key_type: 1,
+        coordinator_keys: vec!["copier".into()],
+        ..FindCoordinatorRequest::default()
+    };
+    connection.ask(&find, 4).await.unwrap();
+    let given = connection.ask(&init, 4).await.unwrap();
+    assert_eq!(given.error_code, 0);
+    let (producer_id, producer_epoch) = (given.producer_id, given.producer_epoch);
+    let add = AddOffsetsToTxnRequest {
+        transactional_id: "copier".into(),
+        producer_id,
+        producer_epoch,
+        group_id: "copiers".into(),
+    };
+    assert_eq!(connection.ask(&add, 3).await.unwrap().error_code, 0);
+    let partition = TxnOffsetCommitRequestPartition { committed_offset: 7, ..Default::default() };
+    let commit = TxnOffsetCommitRequest {
+        transactional_id: "copier".into(),
+        group_id: "copiers".into(),
+        producer_id,
+        producer_epoch,
+        generation_id: -1,
+        topics: vec![TxnOffsetCommitRequestTopic { name: "t".into(), partitions: vec![partition] }],
+        ..TxnOffsetCommitRequest::default()
+    };
+    assert_eq!(connection.ask(&commit, 3).await.unwrap().topics[0].partitions[0].error_code, 0);
+    let end =
+        EndTxnRequest { transactional_id: "copier".into(), producer_id, producer_epoch, committed: true };
+    assert_eq!(connection.ask(&end, 3).await.unwrap().error_code, 0);
+    // The markers are written by then: until they are, it is asked to come again.
+    while connection.ask(&init, 4).await.unwrap().error_code != 0 {}
+}
+
+#[test]
+fn transactions_and_their_markers_are_decoded() {
+    let mut broker = Broker::start();
+    broker.run("topic create t -p 1").out();
+    let address = broker.address();
+    rt::os::run(|rt| async move { copy(&rt, address).await }).unwrap();
+    broker.stop();
+    let records = dump(&written_segment(&broker.data(), "__transaction_state"), "-r").json();
+    assert!(records.iter().all(|line| line["transactional_id"] == "copier"), "{records:?}");
+    let states: Vec<_> = records.iter().map(|line| line["change"]["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["Empty", "Ongoing", "PrepareCommit", "CompleteCommit", "Empty"]);
+    let touched = &records[1]["change"]["partitions"];
+    assert_eq!((touched[0]["topic"].as_str(), &touched[1]), (Some("__consumer_offsets"), &Value::Null));
+    let epochs = [&records[0], &records[4]].map(|line| line["change"]["producer_epoch"].as_i64());
+    assert_eq!(epochs, [Some(0), Some(1)]);
+
+    let records = dump(&written_segment(&broker.data(), "__consumer_offsets"), "-r").json();
+    let kinds: Vec<_> = records.iter().map(|line| line["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["offset_commit", "commit_marker"]);
+    assert_eq!((&records[0]["group"], &records[0]["change"]["committed"]), (&"copiers".into(), &7.into()));
 }
 
 #[test]

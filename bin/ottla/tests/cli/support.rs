@@ -9,6 +9,7 @@
 )]
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,6 +33,11 @@ impl Broker {
         let mut serve = Command::new(OTTLA);
         serve.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path().join("data"));
         Broker { process: Process::start(&mut serve), folder: Some(folder) }
+    }
+
+    /// Where it serves.
+    pub fn address(&self) -> SocketAddr {
+        self.process.address()
     }
 
     /// Where it keeps its data.

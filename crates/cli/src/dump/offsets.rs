@@ -6,30 +6,31 @@ use model::{PartitionIndex, TimestampMs, TopicName};
 use record::RecordView;
 
 use crate::cell::Cell;
-use crate::dump::time;
+use crate::dump::{deleted, marker, time};
 use crate::output::{Column, column};
 
 pub(super) const COLUMNS: [Column; 5] =
     [column("offset"), column("timestamp"), column("kind"), column("group"), column("change")];
 
 /// The row of a record.
-pub(super) fn rows(_: &StoredBatch, view: &RecordView<'_>) -> Result<Vec<Vec<Cell>>, String> {
+pub(super) fn rows(batch: &StoredBatch, view: &RecordView<'_>) -> Result<Vec<Vec<Cell>>, String> {
+    let row = |kind: &str, group: Cell, change: Cell| {
+        vec![vec![Cell::Int(view.offset.0), time(view.timestamp), Cell::text(kind), group, change]]
+    };
+    if let Some(kind) = marker(batch)? {
+        return Ok(row(kind, Cell::None, Cell::None));
+    }
     let key = view.key.ok_or("a record without a key")?;
     let record = Record::decode(key, view.value).map_err(|error| error.to_string())?;
-    let (kind, group, change) = match record {
+    Ok(match record {
         Some(Record::Offset { group, topic, partition, value }) => {
-            ("offset_commit", Cell::text(group), committed(&topic, partition, value.as_ref()))
+            row("offset_commit", Cell::text(group), committed(&topic, partition, value.as_ref()))
         }
         Some(Record::Group { group, value }) => {
-            ("group_metadata", Cell::text(group), value.as_ref().map_or(forgotten(), generation))
+            row("group_metadata", Cell::text(group), value.as_ref().map_or_else(deleted, generation))
         }
-        None => ("other", Cell::None, Cell::None),
-    };
-    Ok(vec![vec![Cell::Int(view.offset.0), time(view.timestamp), Cell::text(kind), group, change]])
-}
-
-fn forgotten() -> Cell {
-    Cell::Object(vec![("deleted", Cell::Bool(true))])
+        None => row("other", Cell::None, Cell::None),
+    })
 }
 
 fn committed(topic: &TopicName, partition: PartitionIndex, value: Option<&CommittedOffset>) -> Cell {

@@ -12,7 +12,7 @@ use record::{BatchHeader, Decoded, RecordView, TimestampType};
 
 use crate::cell::Cell;
 use crate::dump::beside::partition_of;
-use crate::dump::{Dump, metadata, natural, offsets, time};
+use crate::dump::{Dump, metadata, natural, offsets, time, transactions};
 use crate::failure::Failure;
 use crate::output::{Column, column, wide};
 use crate::show::Show;
@@ -54,6 +54,8 @@ enum Content {
     Plain,
     /// Of groups: `__consumer_offsets`.
     Offsets,
+    /// Of transactional ids: `__transaction_state`.
+    Transactions,
     /// Of the cluster: `__cluster_metadata`.
     Metadata,
 }
@@ -66,6 +68,7 @@ impl Dump {
         let content = match &name {
             _ if self.format.is_some() => Content::Plain,
             Some(name) if name.topic.as_str() == "__consumer_offsets" => Content::Offsets,
+            Some(name) if name.topic.as_str() == "__transaction_state" => Content::Transactions,
             Some(name) if name.to_folder() == quorum::METADATA_DIR => Content::Metadata,
             Some(_) | None => Content::Plain,
         };
@@ -92,6 +95,9 @@ impl Dump {
                 (false, _) => self.batches(path, &chunk),
                 (true, Content::Plain) => self.plain(path, name.as_ref(), &chunk),
                 (true, Content::Offsets) => self.decoded(path, &chunk, &offsets::COLUMNS, offsets::rows),
+                (true, Content::Transactions) => {
+                    self.decoded(path, &chunk, &transactions::COLUMNS, transactions::rows);
+                }
                 (true, Content::Metadata) => self.decoded(path, &chunk, &metadata::COLUMNS, metadata::rows),
             }
             self.flush().await?;
