@@ -13,6 +13,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
@@ -81,6 +82,64 @@ final class LogFileCases {
         }
     }
 
+    @Case("dump-log reads what the coordinators of transactions and groups store")
+    void coordinators() throws Exception {
+        Path folder = Files.createTempDirectory("coordinators");
+        try {
+            String transactionalId = Cluster.unique("dump-log");
+            String group = Cluster.unique("group");
+            String topic = served(folder, bootstrap -> copyOffsets(bootstrap, transactionalId, group));
+            String dumped = dumpRecords(folder, "__transaction_state", "--transaction-log-decoder");
+            List<String> of = dumped.lines().filter(line -> line.contains(transactionalId)).toList();
+            // Empty, ongoing with the topic and then the group's partition, ended, complete, ongoing again.
+            Check.equal(List.of("0", "1", "1", "2", "4", "1"), of.stream().map(line -> field(line, "transactionStatus")).toList(), "states in " + dumped);
+            Check.that(of.get(1).contains("\"topic\":\"" + topic + "\",\"partitionIds\":[0]"), "the topic in " + of.get(1));
+            Check.that(of.get(2).contains("\"topic\":\"__consumer_offsets\""), "the group's partition in " + of.get(2));
+            dumped = dumpRecords(folder, "__consumer_offsets", "--offsets-decoder");
+            List<String> commits = dumped.lines().filter(line -> line.contains("\"group\":\"" + group + "\"")).toList();
+            Check.equal(1, commits.size(), "commits in " + dumped);
+            Check.that(commits.get(0).contains("\"topic\":\"" + topic + "\",\"partition\":0"), "the partition in " + commits);
+            Check.equal("5", field(commits.get(0), "offset"), "offset in " + commits);
+            Check.that(commits.get(0).contains("\"metadata\":\"a note\""), "metadata in " + commits);
+            Check.that(dumped.contains("endTxnMarker: COMMIT"), "the marker in " + dumped);
+        } finally {
+            delete(folder);
+        }
+    }
+
+    /** A transaction that writes a record and commits an offset, and another one that is left open once the first is complete. */
+    private static String copyOffsets(String bootstrap, String transactionalId, String group) throws Exception {
+        String topic = createTopic(bootstrap, 1, Map.of());
+        Map<String, Object> config = Map.of("bootstrap.servers", bootstrap, "group.id", group);
+        try (var producer = transactional(bootstrap, transactionalId);
+            var consumer = new KafkaConsumer<>(config, new StringDeserializer(), new StringDeserializer())) {
+            producer.beginTransaction();
+            producer.send(new ProducerRecord<>(topic, "copied")).get();
+            producer.sendOffsetsToTransaction(Map.of(new TopicPartition(topic, 0), new OffsetAndMetadata(5, "a note")), consumer.groupMetadata());
+            producer.commitTransaction();
+            producer.beginTransaction();
+            producer.send(new ProducerRecord<>(topic, "open")).get();
+            producer.close(Duration.ZERO);
+        }
+        return topic;
+    }
+
+    /** The records of an internal topic, as the tool shows them with this decoder. */
+    private static String dumpRecords(Path folder, String topic, String decoder) throws Exception {
+        try (var paths = Files.walk(folder)) {
+            List<Path> written = paths.filter(path -> path.getParent().getFileName().toString().startsWith(topic + "-"))
+                .filter(path -> path.toString().endsWith(".log") && path.toFile().length() > 0).toList();
+            return Tool.ok(Tool.DUMP_LOG, decoder, "--files", joined(written));
+        }
+    }
+
+    /** A number in what a decoder shows. */
+    private static String field(String line, String name) {
+        Matcher found = Pattern.compile("\"" + name + "\":(-?\\d+)").matcher(line);
+        Check.that(found.find(), name + " in " + line);
+        return found.group(1);
+    }
+
     /** Two producers: three records that are aborted around one of the other's, one that is committed, one left open. */
     private static String writeTransactions(String bootstrap) throws Exception {
         String topic = createTopic(bootstrap, 1, Map.of());
@@ -109,7 +168,11 @@ final class LogFileCases {
     }
 
     private static KafkaProducer<String, String> transactional(String bootstrap) {
-        var producer = new KafkaProducer<>(Map.of("bootstrap.servers", bootstrap, "transactional.id", Cluster.unique("dump-log")),
+        return transactional(bootstrap, Cluster.unique("dump-log"));
+    }
+
+    private static KafkaProducer<String, String> transactional(String bootstrap, String transactionalId) {
+        var producer = new KafkaProducer<>(Map.of("bootstrap.servers", bootstrap, "transactional.id", transactionalId),
             new StringSerializer(), new StringSerializer());
         producer.initTransactions();
         return producer;
