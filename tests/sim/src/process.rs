@@ -64,6 +64,16 @@ impl Process {
         kib.unwrap_or_else(|| panic!("{figure} in {status}")) * 1024
     }
 
+    /// What it has open; the path of a file that is gone by its name ends in ` (deleted)` (`proc_pid_fd(5)`).
+    ///
+    /// # Panics
+    /// The system does not tell.
+    pub fn open_files(&self) -> Vec<PathBuf> {
+        let links = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("a process that runs");
+        // One may be closed by the time its turn comes.
+        links.filter_map(|link| std::fs::read_link(link.ok()?.path()).ok()).collect()
+    }
+
     /// Kills it (`kill -9`), and waits until it is gone.
     pub fn kill(&mut self) {
         // It may have ended by itself.
