@@ -86,7 +86,11 @@ fn assert_newest(all: &[(i64, String, Option<String>)], newest: &Newest, context
 }
 
 async fn started(sim: &Sim) -> (Server<'_>, Rt, Client) {
-    let server = Server::new(sim, &[]);
+    started_with(sim, &[]).await
+}
+
+async fn started_with<'a>(sim: &'a Sim, settings: &[(&str, &str)]) -> (Server<'a>, Rt, Client) {
+    let server = Server::new(sim, settings);
     server.start().await.unwrap();
     let rt = sim.node("client");
     let client = server.client(&rt).await;
@@ -150,12 +154,23 @@ fn a_cut_during_compaction_leaves_the_old_segments_or_the_new() {
     }
 }
 
-/// How much of the log is left.
-fn log_bytes(sim: &Sim, folder: &str) -> u64 {
+/// How much is left of the logs of a coordinator's topic.
+fn log_bytes(sim: &Sim, topic: &TopicName) -> u64 {
     let node = sim.node(NODE);
-    let entries = node.fs().read_dir(Path::new(folder)).unwrap();
-    let logs = entries.into_iter().filter(|entry| entry.name.ends_with(".log"));
-    logs.map(|log| node.fs().file_len(&Path::new(folder).join(log.name)).unwrap()).sum()
+    let of_partition = |index: i32| {
+        let folder = Path::new("/data").join(format!("{topic}-{index}"));
+        let entries = node.fs().read_dir(&folder).unwrap();
+        let logs = entries.into_iter().filter(|entry| entry.name.ends_with(".log"));
+        logs.map(|log| node.fs().file_len(&folder.join(log.name)).unwrap()).sum::<u64>()
+    };
+    (0..4).map(of_partition).sum()
+}
+
+/// Has a coordinator's topic compacted a segment at a time, deletions included a minute later.
+async fn compact_eagerly(client: &Client, topic: &TopicName) {
+    alter(client, topic, "internal.segment.bytes", Some("2000")).await;
+    alter(client, topic, "min.cleanable.dirty.ratio", Some("0.01")).await;
+    alter(client, topic, "delete.retention.ms", Some("60000")).await;
 }
 
 #[test]
@@ -172,11 +187,11 @@ fn committed_offsets_are_read_again_after_their_topic_was_compacted() {
             let (group, first) = commit("readers", 0);
             admin.commit(group, &first).await.unwrap();
             let offsets = TopicName::consumer_offsets();
-            alter(&client, &offsets, "internal.segment.bytes", Some("2000")).await;
-            alter(&client, &offsets, "min.cleanable.dirty.ratio", Some("0.01")).await;
-            let folders: Vec<String> =
-                (0..4).map(|index| format!("/data/__consumer_offsets-{index}")).collect();
-            let bytes = || folders.iter().map(|folder| log_bytes(&sim, folder)).sum::<u64>();
+            compact_eagerly(&client, &offsets).await;
+            let bytes = || log_bytes(&sim, &offsets);
+            let (forgotten, gone) = commit("forgotten", 7);
+            admin.commit(forgotten, &gone).await.unwrap();
+            admin.delete_group(forgotten).await.unwrap();
             for number in 1..200 {
                 for group in ["readers", "writers", "watchers"] {
                     let (group, offsets) = commit(group, number);
@@ -192,6 +207,60 @@ fn committed_offsets_are_read_again_after_their_topic_was_compacted() {
             for group in ["readers", "writers", "watchers"] {
                 let committed = admin.committed(group).await.unwrap();
                 assert_eq!(committed.get(&place), Some(&Offset(199)), "seed {seed}: {group}");
+            }
+            assert_eq!(admin.committed(forgotten).await.unwrap(), BTreeMap::new(), "seed {seed}");
+        });
+    }
+}
+
+#[test]
+fn transactional_ids_are_known_again_with_their_epochs_after_their_topic_was_compacted() {
+    const USED: [&str; 3] = ["one", "two", "three"];
+    const IDLE: [&str; 3] = ["four", "five", "six"];
+    // Longer than what is measured below takes.
+    let settings = [
+        ("transactional.id.expiration.ms", "1200000"),
+        ("transaction.remove.expired.transaction.cleanup.interval.ms", "10000"),
+    ];
+    for seed in seeds(5) {
+        let sim = Sim::new(seed);
+        sim.run(async {
+            let (server, rt, client) = started_with(&sim, &settings).await;
+            let mut admin = Admin::new(&client);
+            for id in USED.iter().chain(&IDLE) {
+                admin.fence_producer(id).await.unwrap();
+            }
+            let states = TopicName::transaction_state();
+            compact_eagerly(&client, &states).await;
+            let mut known = Vec::new();
+            for id in USED.iter().chain(&IDLE) {
+                known.push(admin.describe_transaction(id).await.unwrap().expect("an id in use"));
+            }
+            // The idle ones expire in the second round; their tombstones go in the third.
+            for round in 1..=3 {
+                let before = log_bytes(&sim, &states);
+                for _ in 0..60 {
+                    for id in USED {
+                        admin.fence_producer(id).await.unwrap();
+                    }
+                    rt.sleep(Duration::from_secs(10)).await;
+                }
+                let after = log_bytes(&sim, &states);
+                assert!(after < before + 60 * 3 * 100 / 4, "seed {seed}: {before} bytes became {after}");
+                for (id, known) in USED.iter().zip(&mut known) {
+                    known.epoch.0 += 60;
+                    let described = admin.describe_transaction(id).await.unwrap();
+                    assert_eq!(described.as_ref(), Some(&*known), "seed {seed}, round {round}: {id}");
+                }
+                sim.power_cut(NODE);
+                server.start().await.unwrap();
+                admin = Admin::new(&server.client(&rt).await);
+                for (number, id) in USED.iter().chain(&IDLE).enumerate() {
+                    let is_expired = 1 < round && USED.len() <= number;
+                    let expected = (!is_expired).then_some(&known[number]);
+                    let described = admin.describe_transaction(id).await.unwrap();
+                    assert_eq!(described.as_ref(), expected, "seed {seed}, round {round}: {id}");
+                }
             }
         });
     }
