@@ -83,6 +83,11 @@ impl VerificationError {
 }
 
 impl Node {
+    /// Whether partitions ask before a transaction of this kind begins in them.
+    pub fn verifies(&self, version: TransactionVersion) -> bool {
+        version == TransactionVersion::Tv2 || self.current_config().transaction_verification
+    }
+
     /// Asks the coordinator; one answer for each partition, in their order. What is answered with `Ok` is durable.
     pub async fn verify(&self, asked: Verification) -> Vec<Result<(), VerificationError>> {
         let topics: Vec<_> =

@@ -2,7 +2,9 @@
 //!
 //! - V1 A batch whose transaction is open in its partition asks nothing: the lane sees that it is.
 //! - V2 All others of a request are asked about at once: it is one producer's, and so one coordinator's.
-//! - V3 The high watermark is noted before the coordinator is asked: a marker behind it makes the answer void.
+//! - V3 What `transaction.partition.verification.enable` switches off is the question of clients that add partitions themselves
+//!   (TV1): for all others it is the addition.
+//! - V4 The high watermark is noted before the coordinator is asked: a marker behind it makes the answer void.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +48,10 @@ pub async fn verify(node: &Node, transactional_id: Option<&str>, batches: &mut B
     let backoff = Duration::from_millis(node.config().add_partitions_backoff_ms);
     let deadline = node.rt().now() + Duration::from_millis(node.config().add_partitions_patience_ms);
     let mut unasked: Vec<usize> = (0..batches.len()).filter(|&index| is_unknown(&batches[index])).collect();
+    if !unasked.is_empty() && !node.verifies(asked.version) {
+        batches.iter_mut().flatten().for_each(|taken| taken.verified = Verified::Unneeded);
+        return;
+    }
     while !unasked.is_empty() {
         let may_repeat = asked.version == TransactionVersion::Tv2 && node.rt().now() < deadline;
         unasked = ask(node, &asked, batches, &unasked, version, may_repeat).await;

@@ -71,6 +71,10 @@ pub struct BrokerConfig {
     pub offsets_topic_replication_factor: Option<i16>,
     /// `offsets.topic.segment.bytes`.
     pub offsets_topic_segment_bytes: u64,
+    /// `transaction.partition.verification.enable`.
+    pub transaction_verification: bool,
+    /// `transaction.state.log.min.isr`.
+    pub transactions_topic_min_insync_replicas: i32,
     /// `transaction.state.log.num.partitions`.
     pub transactions_topic_partitions: i32,
     /// `transaction.state.log.replication.factor`; `None` takes as many as there are brokers, up to three.
@@ -152,6 +156,8 @@ impl BrokerConfig {
             offsets_topic_partitions: values.int("offsets.topic.num.partitions"),
             offsets_topic_replication_factor: values.replication_factor("offsets.topic.replication.factor"),
             offsets_topic_segment_bytes: values.unsigned("offsets.topic.segment.bytes"),
+            transaction_verification: values.boolean("transaction.partition.verification.enable"),
+            transactions_topic_min_insync_replicas: values.int("transaction.state.log.min.isr"),
             transactions_topic_partitions: values.int("transaction.state.log.num.partitions"),
             transactions_topic_replication_factor: values
                 .replication_factor("transaction.state.log.replication.factor"),

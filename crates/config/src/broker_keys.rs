@@ -199,8 +199,15 @@ pub(crate) const KEYS: &[Key] = &[
         "How often transactions past their timeout are looked for."),
     key("transaction.max.timeout.ms", Int, "900000", AtLeast(1),
         "The longest timeout a transaction may ask for."),
+    key("transaction.partition.verification.enable", Boolean, "true", Any,
+        "Whether a partition asks the coordinator before the first record of a transaction whose producer adds its \
+         partitions itself (clients before Kafka 4.0): without, a record that comes late can leave one open for ever.")
+        .cluster_wide(),
     key("transaction.remove.expired.transaction.cleanup.interval.ms", Int, "3600000", AtLeast(1),
         "How often transactional ids past their expiration are looked for."),
+    key("transaction.state.log.min.isr", Int, "2", AtLeast(1),
+        "min.insync.replicas of __transaction_state, of which never more count than it has copies; read once, when it is \
+         made."),
     key("transaction.state.log.num.partitions", Int, "50", AtLeast(1),
         "Partitions of __transaction_state; read once, when it is made."),
     key("transaction.state.log.replication.factor", Short, "-1", MinusOneOrBetween(1, 32_767),

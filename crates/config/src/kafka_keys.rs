@@ -395,12 +395,8 @@ pub(crate) const KEYS: &[Key] = table! {
         "The send buffer of sockets; the system chooses here.";
     "telemetry.max.bytes", Int, "1048576", AtLeast(1), ReadOnly, NotYet,
         "The largest report of metrics a client may push.";
-    "transaction.partition.verification.enable", Boolean, "true", Any, ClusterWide, NotYet,
-        "Whether a partition asks the coordinator before a transaction's first record.";
     "transaction.state.log.load.buffer.size", Int, "5242880", AtLeast(1), ReadOnly, NotYet,
         "Bytes a transaction coordinator reads at a time when it loads.";
-    "transaction.state.log.min.isr", Int, "2", AtLeast(1), ReadOnly, NotYet,
-        "min.insync.replicas of __transaction_state.";
     "transaction.two.phase.commit.enable", Boolean, "false", Any, ReadOnly, NotYet,
         "Whether transactions may wait for a coordinator outside.";
     "unstable.api.versions.enable", Boolean, "false", Any, ReadOnly, NotNeeded,

@@ -114,6 +114,7 @@ pub fn transactions_topic(config: &BrokerConfig) -> NewTopic {
     let configs = [
         ("cleanup.policy", "compact".to_owned()),
         ("compression.type", "uncompressed".to_owned()),
+        ("min.insync.replicas", config.transactions_topic_min_insync_replicas.to_string()),
         ("segment.bytes", config.transactions_topic_segment_bytes.to_string()),
         ("unclean.leader.election.enable", "false".to_owned()),
     ];

@@ -95,6 +95,8 @@ pub enum Verified {
     /// The coordinator said that it is ongoing, asked when the high watermark was here. Void once a marker of the
     /// producer lies at or behind this: it may have ended just that transaction.
     Since(Offset),
+    /// Nothing was asked, and nothing has to be: the batch may begin a transaction that no coordinator knows.
+    Unneeded,
     /// The coordinator said so, and the producer's epoch is of this transaction alone ([`TransactionVersion::Tv2`]).
     ForEpoch,
 }
@@ -493,7 +495,7 @@ fn may_be_in_transaction(entry: Option<&Entry>, header: &BatchHeader, verified: 
         _ if entry.is_some_and(is_open) => true,
         Verified::No => false,
         Verified::Since(asked_at) => entry.and_then(|entry| entry.last_marker).is_none_or(|at| at < asked_at),
-        Verified::ForEpoch => true,
+        Verified::Unneeded | Verified::ForEpoch => true,
     }
 }
 

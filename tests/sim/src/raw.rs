@@ -116,6 +116,30 @@ pub fn produce_of(
     transactional_id: Option<&str>,
     batch: Vec<u8>,
 ) -> Bytes {
+    produce_in(PRODUCE_VERSION, correlation_id, place, transactional_id, batch)
+}
+
+/// The frame of a produce that a client from before Kafka 4.0 made in a transaction, which comes so late that its coordinator knows of
+/// neither any more: one record without a key.
+///
+/// # Panics
+/// Never: one record is a batch.
+pub fn late_produce(correlation_id: i32, place: &TopicPartition, producer: record::Producer) -> Bytes {
+    const VERSION: i16 = 11;
+    let mut builder = BatchBuilder::new();
+    builder.push(None, Some(b"late"), &[], TimestampMs(1_700_000_000_000));
+    let options = BatchOptions { producer: Some(producer), transactional: true, ..BatchOptions::default() };
+    let batch = builder.build(options).expect("a record");
+    produce_in(VERSION, correlation_id, place, Some("late"), batch.to_vec())
+}
+
+fn produce_in(
+    version: i16,
+    correlation_id: i32,
+    place: &TopicPartition,
+    transactional_id: Option<&str>,
+    batch: Vec<u8>,
+) -> Bytes {
     let data = PartitionProduceData { index: place.partition.0, records: Records::Bytes(batch.into()) };
     let topic = TopicProduceData {
         name: place.topic.as_str().into(),
@@ -128,7 +152,7 @@ pub fn produce_of(
         timeout_ms: 30_000,
         topic_data: vec![topic],
     };
-    frame(correlation_id, &request, PRODUCE_VERSION)
+    frame(correlation_id, &request, version)
 }
 
 /// The version fetches are made in: the last that names topics.

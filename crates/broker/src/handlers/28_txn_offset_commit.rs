@@ -118,16 +118,19 @@ async fn verify(
         call.node.partition_by_name(offsets.as_str(), index).map_err(|_| ErrorCode::NotCoordinator)?;
     let adds = ADDS_PARTITION_SINCE <= version;
     let (producer, epoch) = (ProducerId(request.producer_id), ProducerEpoch(request.producer_epoch));
-    let asked_at = Some(partition.high_watermark()).filter(|_| !adds);
-    let transaction = CommittingTransaction { producer, epoch, asked_at };
-    if partition.has_open_transaction(producer, epoch) {
+    let protocol = if adds { TransactionVersion::Tv2 } else { TransactionVersion::Tv1 };
+    let verifies = call.node.verifies(protocol);
+    // Where nothing is asked, no marker makes the answer void.
+    let asked_at = if verifies { partition.high_watermark() } else { Offset(i64::MAX) };
+    let transaction = CommittingTransaction { producer, epoch, asked_at: Some(asked_at).filter(|_| !adds) };
+    if !verifies || partition.has_open_transaction(producer, epoch) {
         return Ok(transaction);
     }
     let asked = Verification {
         transactional_id: request.transactional_id.to_string(),
         producer,
         epoch,
-        version: if adds { TransactionVersion::Tv2 } else { TransactionVersion::Tv1 },
+        version: protocol,
         partitions: vec![(offsets, index)],
     };
     for _ in 1..CONCURRENT_TRIES {

@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use client::{Client, NewRecord, Producer, ProducerConfig};
-use model::{ErrorCode, TimestampMs, TopicName};
+use client::{Admin, Client, NewRecord, Producer, ProducerConfig, TopicPartition};
+use model::{ErrorCode, ProducerEpoch, ProducerId, TimestampMs, TopicName};
 use rt::Rt;
 use rt::sim::Sim;
+use sim_tests::raw::{self, Raw};
 use sim_tests::server::{NODE, Server};
 use wire::describe_configs::DescribeConfigsResource;
 use wire::describe_producers::TopicRequest;
+use wire::txn_offset_commit::{TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic};
 use wire::{
     DescribeConfigsRequest, DescribeConfigsResponse, DescribeProducersRequest, DescribeProducersResponse,
+    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 
 use crate::support::{alter, alter_all_brokers, ask, create_topic_with};
@@ -104,6 +107,29 @@ impl World<'_> {
         let answer = ask(&self.rt, self.server.address(), &request, 0).await;
         let (_, answer) = wire::decode_response::<DescribeProducersResponse<'_>>(&answer, 0).unwrap();
         answer.topics[0].partitions[0].active_producers.len()
+    }
+
+    /// Commits an offset as [`raw::late_produce`] writes a record: in a transaction of which its coordinator knows nothing.
+    async fn late_commit(&self, producer: i64) -> ErrorCode {
+        const GROUP: &str = "late";
+        const VERSION: i16 = 3;
+        // The first to ask for the coordinator has it made.
+        Admin::new(&self.client).committed(GROUP).await.unwrap();
+        let partitions = vec![TxnOffsetCommitRequestPartition {
+            partition_index: 0,
+            committed_offset: 1,
+            ..TxnOffsetCommitRequestPartition::default()
+        }];
+        let request = TxnOffsetCommitRequest {
+            transactional_id: GROUP.into(),
+            group_id: GROUP.into(),
+            producer_id: producer,
+            topics: vec![TxnOffsetCommitRequestTopic { name: self.topic.as_str().into(), partitions }],
+            ..TxnOffsetCommitRequest::default()
+        };
+        let answer = ask(&self.rt, self.server.address(), &request, VERSION).await;
+        let (_, answer) = wire::decode_response::<TxnOffsetCommitResponse<'_>>(&answer, VERSION).unwrap();
+        ErrorCode::from_code(answer.topics[0].partitions[0].error_code)
     }
 }
 
@@ -217,6 +243,46 @@ fn producer_id_expiration_ms() {
         world.set("producer.id.expiration.ms", "60000").await;
         world.rt.sleep(11 * MINUTE).await;
         assert_eq!(world.producers().await, 0);
+    });
+}
+
+#[test]
+fn transaction_partition_verification_enable() {
+    const KEY: &str = "transaction.partition.verification.enable";
+    world(async |world| {
+        let place = TopicPartition::new(world.topic.clone(), 0);
+        let mut connection = Raw::connect(&world.rt, world.server.address()).await.unwrap();
+        // The first to ask for the coordinator has it made.
+        Admin::new(&world.client).fence_producer("late").await.unwrap();
+        let mut late = async |id| {
+            let producer = record::Producer { id: ProducerId(id), epoch: ProducerEpoch(0), base_sequence: 0 };
+            connection.send(&raw::late_produce(0, &place, producer)).await.unwrap();
+            let (_, code, _) = raw::produced(&connection.receive().await.unwrap()).unwrap();
+            (ErrorCode::from_code(code), world.late_commit(id).await)
+        };
+        let refused = (ErrorCode::InvalidProducerIdMapping, ErrorCode::InvalidProducerIdMapping);
+        assert_eq!(late(1).await, refused);
+        world.set(KEY, "false").await;
+        assert_eq!(late(2).await, (ErrorCode::None, ErrorCode::None));
+        world.unset(KEY).await;
+        assert_eq!(late(3).await, refused);
+        assert_eq!(world.producers().await, 1);
+    });
+}
+
+#[test]
+fn transaction_state_log_min_isr() {
+    let sim = Sim::new(12);
+    sim.run(async {
+        let server = Server::new(&sim, &[("transaction.state.log.min.isr", "3")]);
+        server.start().await.unwrap();
+        let rt = sim.node("client");
+        let client = server.client(&rt).await;
+        // With one copy, one in sync is enough.
+        Admin::new(&client).fence_producer("copier").await.unwrap();
+        let described = Admin::new(&client).topic_configs(&TopicName::transaction_state()).await.unwrap();
+        let described = described.into_iter().find(|config| config.name == "min.insync.replicas").unwrap();
+        assert_eq!(described.value.as_deref(), Some("3"));
     });
 }
 
