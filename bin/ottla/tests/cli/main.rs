@@ -5,5 +5,6 @@ mod check;
 mod consume;
 mod describe;
 mod dump;
+mod hanging;
 mod manual;
 mod support;

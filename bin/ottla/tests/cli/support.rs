@@ -27,11 +27,17 @@ pub struct Broker {
 
 impl Broker {
     pub fn start() -> Broker {
+        Broker::start_with(&[])
+    }
+
+    /// One with settings, each `key=value`.
+    pub fn start_with(settings: &[&str]) -> Broker {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = Folder::new(env!("CARGO_TARGET_TMPDIR"), &format!("cli-{number}"));
         let mut serve = Command::new(OTTLA);
         serve.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path().join("data"));
+        serve.args(settings.iter().flat_map(|setting| ["--set", setting]));
         Broker { process: Process::start(&mut serve), folder: Some(folder) }
     }
 
@@ -62,7 +68,7 @@ impl Broker {
 
     /// Runs a command with something on its standard input.
     pub fn feed(&self, line: &str, input: &str) -> Ran {
-        run(&self.process.address().to_string(), line, input)
+        run(&self.address().to_string(), line, input)
     }
 }
 
