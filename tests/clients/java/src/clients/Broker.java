@@ -64,9 +64,24 @@ final class Broker implements AutoCloseable {
         }
     }
 
+    /** Deletes the partitions whose names begin so, as a careless hand does; the broker does not run. */
+    void lose(String beginning) throws Exception {
+        List<Path> lost;
+        try (var paths = Files.walk(folder)) {
+            lost = paths.filter(path -> path.getFileName().toString().startsWith(beginning)).toList();
+        }
+        for (Path partition : lost) {
+            delete(partition);
+        }
+    }
+
     @Override
     public void close() throws Exception {
         kill();
+        delete(folder);
+    }
+
+    private static void delete(Path folder) throws Exception {
         try (var paths = Files.walk(folder)) {
             for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
                 Files.delete(path);
