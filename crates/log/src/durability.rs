@@ -61,8 +61,10 @@ impl Log {
         self.check_fence()?;
         self.durable = self.durable.max(job.durable_to);
         for (offset, snapshot) in job.snapshots {
-            // A snapshot saves time at the next start: one that finds no room is done without, and a part is no sound one.
+            // A snapshot saves time at the next start: one that finds no room is taken again at the next occasion, and a
+            // part of one is no sound one.
             if let Err(error) = self.write_snapshot(offset, &snapshot) {
+                self.snapshot_at = self.snapshots.last().copied().unwrap_or_else(|| self.log_start());
                 tracing::warn!(dir = %self.shared.folder.dir.display(), %error, "snapshot of producers not written");
             }
         }
@@ -72,13 +74,22 @@ impl Log {
     /// Prepares a log that rests, or is about to be closed, so that its next recovery reads nothing: what is left in
     /// memory is written, and a snapshot taken, which gets its place on disk with the syncs that follow.
     ///
-    /// To close many logs see [`crate::close_all`].
+    /// What finds no room waits in memory: nothing is lost by trying again later. To close many logs see
+    /// [`crate::close_all`].
     pub fn rest(&mut self) -> Result<(), LogError> {
         self.write()?;
         self.active.index_time(self.cursor.largest);
-        let rested =
-            if self.snapshot_at < self.next { self.take_snapshot() } else { self.give_indexes_to_sync() };
-        rested.map_err(|error| self.fence_on(error))
+        if self.snapshot_at < self.next {
+            self.take_snapshot()?
+        } else {
+            self.give_indexes_to_sync()?
+        }
+        Ok(())
+    }
+
+    /// Whether a recovery would read nothing, once the syncs under way are done.
+    pub fn is_rested(&self) -> bool {
+        self.gather.is_empty() && self.next <= self.snapshot_at
     }
 
     /// Makes everything durable and ends: the next start may be [`crate::Recovery::Clean`], once the folder's clean

@@ -47,6 +47,11 @@ impl Folder {
         }
     }
 
+    /// Gives a file that may not be there the name of a deleted one, or removes it where the disk has no room for that.
+    pub(crate) fn put_away(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.rename_if_there(from, to).map(drop).or_else(|_| self.remove_if_there(from))
+    }
+
     /// Removes a file that may be gone already.
     pub(crate) fn remove_if_there(&self, path: &Path) -> io::Result<()> {
         match self.fs.remove_file(path) {

@@ -13,16 +13,19 @@ use crate::*;
 
 const NODE: &str = "n1";
 
-fn open(rt: &Rt) -> Log {
-    let options = OpenOptions {
+fn options(recovery: Recovery) -> OpenOptions {
+    OpenOptions {
         dir: Path::new("/t-0").to_path_buf(),
         topic_id: None,
         config: LogConfig { index_interval_bytes: 100, segment_bytes: 2_000, ..LogConfig::default() },
-        recovery: Recovery::From(Offset::ZERO),
+        recovery,
         start_offset: Offset::ZERO,
         files: Arc::new(OpenFiles::new(8)),
-    };
-    Log::open(rt.fs(), options).expect("opens").0
+    }
+}
+
+fn open(rt: &Rt) -> Log {
+    Log::open(rt.fs(), options(Recovery::From(Offset::ZERO))).expect("opens").0
 }
 
 /// The batch of an idempotent producer whose one record has `sequence` as its number and in its text.
@@ -32,6 +35,69 @@ fn batch(sequence: i32) -> CheckedBatch {
     builder.push(None, Some(value.as_bytes()), &[], TimestampMs(1_000));
     let producer = Producer { id: ProducerId(7), epoch: ProducerEpoch(0), base_sequence: sequence };
     builder.build(BatchOptions { producer: Some(producer), ..BatchOptions::default() }).expect("records")
+}
+
+fn write_and_sync(rt: &Rt, log: &mut Log, sequences: std::ops::Range<i32>) {
+    sequences.for_each(|sequence| {
+        log.append(batch(sequence), LeaderEpoch(1), 0).expect("appends");
+    });
+    sync(log, rt.fs());
+}
+
+fn texts(sequences: std::ops::Range<i32>) -> Vec<String> {
+    sequences.map(|sequence| format!("{sequence:0100}")).collect()
+}
+
+#[test]
+fn a_log_that_finds_no_room_to_rest_rests_later() {
+    for free in 0..200 {
+        let sim = Sim::new(free);
+        let rt = sim.node(NODE);
+        let mut log = open(&rt);
+        write_and_sync(&rt, &mut log, 0..5);
+        sim.disk(NODE).set_free_bytes(free);
+        let rested = log.rest();
+        assert!(matches!(rested, Ok(()) | Err(LogError::Io(_))), "{free}: {rested:?}");
+        assert_eq!((log.fenced(), log.is_rested()), (None, rested.is_ok()), "{free}");
+        sync(&mut log, rt.fs());
+        sim.disk(NODE).set_free_bytes(1 << 30);
+        write_and_sync(&rt, &mut log, 5..7);
+        log.rest().expect("there is room again");
+        sync(&mut log, rt.fs());
+        sync(&mut log, rt.fs());
+        drop(log);
+        sim.power_cut(NODE);
+        let rt = sim.node(NODE);
+        let (log, report) = Log::open(rt.fs(), options(Recovery::From(Offset(7)))).expect("opens");
+        // Where the last batch ends, no index says.
+        assert!(report.scanned_bytes < 200, "{free}: {} bytes were read again", report.scanned_bytes);
+        assert_eq!(values(&log.reader(), Offset::ZERO, log.log_end()), texts(0..7), "{free}");
+    }
+}
+
+#[test]
+fn segments_are_put_away_where_no_name_fits() {
+    let sim = Sim::new(1);
+    let rt = sim.node(NODE);
+    let mut log = open(&rt);
+    write_and_sync(&rt, &mut log, 0..50);
+    log.set_high_watermark(Offset(50));
+    sim.disk(NODE).set_free_bytes(0);
+    sim.disk(NODE).names_are_full(true);
+    log.advance_start(Offset(30)).expect("in the log");
+    let put_away = log.put_away_before_start().expect("they go");
+    assert_eq!(log.fenced(), None);
+    assert!(sim.disk(NODE).free_bytes() > 2_000, "their space is free");
+    put_away.remove().expect("nothing is left of them");
+    sim.disk(NODE).names_are_full(false);
+    sim.disk(NODE).set_free_bytes(1 << 30);
+    write_and_sync(&rt, &mut log, 50..60);
+    drop(log);
+    sim.power_cut(NODE);
+    let rt = sim.node(NODE);
+    let kept = OpenOptions { start_offset: Offset(30), ..options(Recovery::From(Offset(60))) };
+    let (log, _) = Log::open(rt.fs(), kept).expect("opens");
+    assert_eq!(values(&log.reader(), Offset(30), log.log_end()), texts(30..60));
 }
 
 #[test]

@@ -4,9 +4,9 @@
 //!   back that were said to be gone.
 //! - N2 Whole segments go, never the newest one, never anything above the high watermark.
 //! - N3 The files of a segment that goes get names that end in `.deleted`, batches last: whatever a crash leaves of them
-//!   is removed at the next start.
+//!   is removed at the next start. On a disk with no room for names they go at once.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::sync::Arc;
 
 use model::{Offset, TimestampMs};
@@ -15,7 +15,7 @@ use crate::folder::Folder;
 use crate::locks::{read, write};
 use crate::log::Log;
 use crate::log_error::LogError;
-use crate::names::{self, Kind, SEGMENT_KINDS};
+use crate::names::{self, SEGMENT_KINDS};
 use crate::segment::Segment;
 
 /// What may stay.
@@ -106,40 +106,39 @@ impl Log {
             let below = state.segments.partition_point(|segment| segment.base() <= start).saturating_sub(1);
             (state.segments.drain(..below).collect::<Vec<Arc<Segment>>>(), start)
         };
-        let put_away = self.put_away(&gone, start);
-        put_away.map_err(|error| self.fence_on(error))?;
+        self.put_away(&gone, start);
         let segments = gone.iter().map(|segment| segment.base()).collect();
         Ok(PutAway::new(&self.shared.folder, segments))
     }
 
-    /// Removes the segments that lie below the log's start at once; says how many.
+    /// Removes the segments that lie below the log's start at once; says how many. What cannot be removed goes at the
+    /// next start.
     pub fn remove_before_start(&mut self) -> Result<usize, LogError> {
-        let removed = self.put_away_before_start()?.remove();
-        removed.map_err(|error| self.fence_on(error))
+        Ok(self.put_away_before_start()?.remove()?)
     }
 
-    fn put_away(&mut self, gone: &[Arc<Segment>], start: Offset) -> io::Result<()> {
+    /// Nothing of it is needed for the log to be right: what fails is left to the next start, which removes all below
+    /// the log's start and cuts the epochs there.
+    fn put_away(&mut self, gone: &[Arc<Segment>], start: Offset) {
+        let folder = Arc::clone(&self.shared.folder);
+        let mut tidied = Ok(());
         for segment in gone {
             segment.forget_files();
-            let folder = &self.shared.folder;
             for kind in SEGMENT_KINDS {
                 let (from, to) = (
                     folder.path(segment.base(), kind),
                     names::deleted_path(&folder.dir, segment.base(), kind),
                 );
-                match folder.fs.rename(&from, &to) {
-                    Err(error) if kind != Kind::AbortedIndex || error.kind() != ErrorKind::NotFound => {
-                        return Err(error);
-                    }
-                    Ok(()) | Err(_) => {}
-                }
+                tidied = tidied.and(folder.put_away(&from, &to));
             }
             self.dirty.names = true;
         }
         if write(&self.shared.epochs).truncate_from_start(start) {
-            self.persist_epochs()?;
+            tidied = tidied.and(self.persist_epochs());
         }
-        self.drop_old_snapshots()
+        if let Err(error) = tidied.and(self.drop_old_snapshots()) {
+            tracing::warn!(dir = %folder.dir.display(), %error, "what lies before the log's start stays until the next start");
+        }
     }
 }
 

@@ -211,6 +211,11 @@ impl Disk<'_> {
         self.change(|disk| disk.set_free_bytes(bytes));
     }
 
+    /// Whether directories have no room for new or longer names, as where every block of the disk is taken.
+    pub fn names_are_full(&self, is_full: bool) {
+        self.change(|disk| disk.faults.names_are_full = is_full);
+    }
+
     /// How much room there is now, bytes.
     pub fn free_bytes(&self) -> u64 {
         self.change(|disk| disk.free_bytes())

@@ -3,6 +3,7 @@
 //! - L1 Commands are carried out in the order in which they came.
 //! - L2 Everything that queued while a write was under way leaves in the next one: one `pwritev` a partition.
 //! - L3 The queue is bounded; a full one makes those who append wait.
+//! - L4 A log that nothing is appended to is brought to where its recovery reads nothing, a few at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,13 @@ const SYNCED_PER_ROUND: usize = 1024;
 
 /// How often producers that fell silent are looked for (Kafka's `producer.id.expiration.check.interval.ms`).
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
+
+/// How often logs are looked for that nothing was appended to since the last look.
+const REST_INTERVAL: Duration = Duration::from_secs(60);
+
+/// So many of them at a time, with a pause after each time: others append meanwhile.
+const RESTS_PER_TURN: usize = 8;
+const REST_PAUSE: Duration = Duration::from_millis(200);
 
 /// A partition on its way into a lane.
 pub struct NewPartition {
@@ -146,6 +154,8 @@ pub struct Lane {
     synced_sender: mpsc::UnboundedSender<(TopicPartition, Synced)>,
     /// Sync jobs of the turn under way.
     jobs: Vec<(TopicPartition, SyncJob)>,
+    /// Whose logs are to rest (L4).
+    idle: Vec<TopicPartition>,
     /// Who waits for all logs, which are given back when no sync of theirs is under way any more.
     releasing: Option<oneshot::Sender<Vec<(TopicPartition, Log)>>>,
 }
@@ -164,6 +174,7 @@ impl Lane {
             synced,
             synced_sender,
             jobs: Vec::new(),
+            idle: Vec::new(),
             releasing: None,
         };
         rt.spawn_on_lane(index, "log lane", lane.run());
@@ -174,6 +185,7 @@ impl Lane {
         let mut commands = Vec::with_capacity(COMMANDS_PER_ROUND);
         let mut synced = Vec::new();
         let mut next_expiry = self.rt.now() + EXPIRY_INTERVAL;
+        let mut next_rest = self.rt.now() + REST_INTERVAL;
         loop {
             rt::select! {
                 count = self.synced.recv_many(&mut synced, SYNCED_PER_ROUND) => {
@@ -196,6 +208,10 @@ impl Lane {
                     let now = self.now();
                     self.partitions.values_mut().for_each(|leading| leading.expire_producers(now));
                     next_expiry = self.rt.now() + EXPIRY_INTERVAL;
+                }
+                () = self.rt.sleep_until(next_rest) => {
+                    self.rest();
+                    next_rest = self.rt.now() + if self.idle.is_empty() { REST_INTERVAL } else { REST_PAUSE };
                 }
             }
             self.submit();
@@ -326,6 +342,18 @@ impl Lane {
         let now = self.now();
         let next = self.partitions.get_mut(&partition).and_then(|leading| leading.on_synced(synced, now));
         self.jobs.extend(next.map(|job| (partition, job)));
+    }
+
+    /// Lets some of the idle logs rest; looks for them when there are none (L4).
+    fn rest(&mut self) {
+        if self.idle.is_empty() {
+            let looked_at = self.partitions.iter_mut();
+            self.idle = looked_at.filter_map(|(id, leading)| leading.became_idle().then_some(*id)).collect();
+        }
+        for id in self.idle.split_off(self.idle.len().saturating_sub(RESTS_PER_TURN)) {
+            let job = self.partitions.get_mut(&id).and_then(Leading::rest);
+            self.jobs.extend(job.map(|job| (id, job)));
+        }
     }
 
     /// Hands in the jobs of one turn together, so that they share a round.

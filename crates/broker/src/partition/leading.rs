@@ -53,6 +53,10 @@ pub(super) struct Leading {
     room: Arc<DiskRoom>,
     /// Bytes that were granted by it and are not written yet.
     granted: u64,
+    /// Where the log ended when it was last asked whether it is idle.
+    seen_end: Offset,
+    /// Everything of the log is to be synced, whatever the contract.
+    resting: bool,
     /// The last write was refused; said once.
     refusing: bool,
     failed: bool,
@@ -72,6 +76,8 @@ impl Leading {
             sync_under_way: false,
             room,
             granted: 0,
+            seen_end: Offset::ZERO,
+            resting: false,
             refusing: false,
             failed: false,
         };
@@ -276,17 +282,39 @@ impl Leading {
     /// Syncs are needed for the contract, and, whatever the contract, to keep the unsynced bytes bounded (D1), and the
     /// unsynced records where the topic bounds those (`flush.messages`).
     fn next_sync(&mut self) -> Option<SyncJob> {
-        let may_rest = self.leader.contract() == Contract::Memory
+        let may_wait = self.leader.contract() == Contract::Memory
+            && !self.resting
             && self.log.unsynced_bytes() < UNSYNCED_BYTES_MAX / 2
             && self.held_back.is_empty()
             && self.syncing_to.is_empty()
             && self.log.log_end().since(self.log.durable_end()) < self.handle.config().flush_messages;
-        if self.sync_under_way || may_rest {
+        if self.sync_under_way || may_wait {
             return None;
         }
-        let job = self.log.take_sync()?;
-        self.sync_under_way = true;
-        Some(job)
+        let job = self.log.take_sync();
+        self.sync_under_way = job.is_some();
+        self.resting &= job.is_some();
+        job
+    }
+
+    /// Whether nothing was appended since this was last asked, and a recovery would have something to read.
+    pub fn became_idle(&mut self) -> bool {
+        let end = self.log.log_end();
+        std::mem::replace(&mut self.seen_end, end) == end && !self.log.is_rested()
+    }
+
+    /// Brings the log to where its recovery reads nothing, also where the contract asks for no sync; gives the sync that
+    /// needs. What finds no room is tried again when the log is next found idle.
+    pub fn rest(&mut self) -> Option<SyncJob> {
+        if self.failed || self.sync_under_way {
+            return None;
+        }
+        if let Err(error) = self.log.rest() {
+            self.on_not_written(&error);
+            return None;
+        }
+        self.resting = true;
+        self.next_sync()
     }
 
     /// Answers once the disk has everything below `to`, at most what was written; gives the sync that needs.

@@ -62,12 +62,11 @@ impl Cleaned {
         INDEXES.iter().try_for_each(|&kind| self.folder.remove_if_there(&names::swap_path(dir, base, kind)))
     }
 
-    /// From here on the new segment counts, whatever happens (W1).
+    /// From here on the new segment counts, whatever happens (W1), but for the sync of the names.
     fn commit(&self) -> io::Result<()> {
         let (dir, base) = (&self.folder.dir, self.segment.base());
         let (from, to) = (names::cleaned_path(dir, base, Kind::Log), names::swap_path(dir, base, Kind::Log));
-        self.folder.fs.rename(&from, &to)?;
-        self.folder.fs.sync_dir(dir)
+        self.folder.fs.rename(&from, &to)
     }
 
     /// Puts the old segments away and gives their names to the new one (W2). The last name is durable with the log's
@@ -77,7 +76,7 @@ impl Cleaned {
         for old in &self.replaced {
             for kind in SEGMENT_KINDS {
                 let from = folder.path(old.base(), kind);
-                folder.rename_if_there(&from, &names::deleted_path(dir, old.base(), kind))?;
+                folder.put_away(&from, &names::deleted_path(dir, old.base(), kind))?;
             }
         }
         let base = self.segment.base();
@@ -99,7 +98,11 @@ impl Log {
             cleaned.discard()?;
             return Ok(PutAway::new(&folder, Vec::new()));
         }
-        cleaned.commit().map_err(|error| self.fence_on(error))?;
+        if let Err(error) = cleaned.commit() {
+            cleaned.discard()?;
+            return Err(error.into());
+        }
+        folder.fs.sync_dir(&folder.dir).map_err(|error| self.fence_on(error))?;
         self.publish(&cleaned);
         let renamed = cleaned.rename().and_then(|()| self.drop_old_snapshots());
         renamed.map_err(|error| self.fence_on(error))?;

@@ -33,6 +33,8 @@ pub(super) struct Faults {
     pub(super) fail_next_sync: bool,
     /// Reads of these bytes fail, whatever is written there.
     pub(super) unreadable: Vec<(InodeId, std::ops::Range<u64>)>,
+    /// Directories take no new and no longer names.
+    pub(super) names_are_full: bool,
 }
 
 pub(super) struct Disk {
@@ -278,6 +280,9 @@ impl Disk {
                 (Inode::Directory(_), true) => return Err(ErrorKind::DirectoryNotEmpty.into()),
             }
         }
+        if self.faults.names_are_full && from_name.len() < to_name.len() {
+            return Err(ErrorKind::StorageFull.into());
+        }
         if from_parent == to_parent {
             self.change(from_parent, NameChange::Rename { from: from_name, to: to_name, inode })
         } else {
@@ -433,6 +438,9 @@ impl Disk {
     }
 
     fn link_new(&mut self, parent: InodeId, name: String, inode: Inode) -> io::Result<InodeId> {
+        if self.faults.names_are_full {
+            return Err(ErrorKind::StorageFull.into());
+        }
         let id = self.next_inode;
         self.next_inode += 1;
         let is_dir = matches!(inode, Inode::Directory(_));

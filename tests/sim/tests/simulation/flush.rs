@@ -1,5 +1,7 @@
-//! Topics that promise no disk are synced as they ask to be: by records or by time.
+//! When logs are synced without being asked to by whoever writes: topics that promise no disk as they are configured, by
+//! records or by time, and every log once it rests.
 
+use std::path::Path;
 use std::time::Duration;
 
 use client::{NewRecord, OffsetQuery, Producer, ProducerConfig, TopicPartition};
@@ -53,4 +55,18 @@ fn flush_messages_and_flush_ms_sync_what_is_promised_in_memory_only() {
         }
     }
     assert!(0 < lost, "or nothing was shown");
+}
+
+#[test]
+fn a_log_that_rests_is_ready_for_a_crash() {
+    for (durability, wait, is_ready) in [("disk", 50, false), ("disk", 150, true), ("memory", 150, true)] {
+        let sim = Sim::new(wait);
+        let flush = [("ottla.durability", durability)];
+        let left = sim.run(left(&sim, &flush, Duration::from_secs(wait)));
+        assert!(!is_ready || left == 10, "{durability}: {left} of 10 records");
+        // With one at its end, recovery reads nothing of a log.
+        let snapshot = Path::new("/data/memory-0/00000000000000000010.snapshot");
+        let has_snapshot = sim.node(NODE).fs().exists(snapshot).unwrap();
+        assert_eq!(has_snapshot, is_ready, "{durability}, after {wait} s");
+    }
 }
