@@ -64,9 +64,9 @@ impl Storage {
         Ok(Storage {
             fs: fs.clone(),
             found: Mutex::new(Found {
-                recovery_points: data.read_checkpoint(Checkpoint::RecoveryPoint)?,
+                recovery_points: read_or_do_without(&data, Checkpoint::RecoveryPoint),
                 log_starts: data.read_checkpoint(Checkpoint::LogStart)?,
-                cleaner_offsets: data.read_checkpoint(Checkpoint::CleanerOffset)?,
+                cleaner_offsets: read_or_do_without(&data, Checkpoint::CleanerOffset),
             }),
             data,
             files: Arc::new(OpenFiles::new(limits::OPEN_SEGMENTS_MAX)),
@@ -213,4 +213,12 @@ impl Storage {
     pub fn close_clean(&self) -> io::Result<()> {
         self.data.close_clean()
     }
+}
+
+/// A checkpoint that only saves work: without it more of the logs is read, or compacted again.
+fn read_or_do_without(data: &DataDir, which: Checkpoint) -> Offsets {
+    data.read_checkpoint(which).unwrap_or_else(|error| {
+        tracing::warn!("{error}; this start does without it, and takes longer");
+        Offsets::new()
+    })
 }

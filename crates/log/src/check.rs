@@ -124,7 +124,12 @@ impl FolderCheck {
         match offsets {
             Some(offsets) if which == Checkpoint::RecoveryPoint => self.recovery_points = offsets,
             Some(_) => {}
-            None => self.find(path, 0, None, "its text is damaged", Action::RefuseStart),
+            None => {
+                // The others only save work: nobody can say anew which records were deleted.
+                let action =
+                    if which == Checkpoint::LogStart { Action::RefuseStart } else { Action::Rebuild };
+                self.find(path, 0, None, "its text is damaged", action);
+            }
         }
         Ok(())
     }

@@ -101,13 +101,19 @@ impl fmt::Display for DataDirError {
                 found.cluster_id,
                 found.node_id
             ),
-            DataDirError::Damaged(path) => {
+            DataDirError::Damaged(path) if path.ends_with(Checkpoint::LogStart.file_name()) => {
                 write!(
                     f,
                     "{} cannot be read: its text is damaged; put a copy in its place (without one, records that were \
                      deleted from the front of a log may come back)",
                     path.display()
                 )
+            }
+            DataDirError::Damaged(path) if path.ends_with(META_PROPERTIES) => {
+                write!(f, "{} cannot be read: its text is damaged; put a copy in its place", path.display())
+            }
+            DataDirError::Damaged(path) => {
+                write!(f, "{} cannot be read: its text is damaged", path.display())
             }
             DataDirError::Io(error) => write!(f, "{error}"),
         }

@@ -2,6 +2,8 @@
 //!
 //! - L1 Epochs and their start offsets both grow from entry to entry.
 //! - L2 Everything here can be read from the batches again, but for leaderships that wrote nothing.
+//! - L3 A flipped bit in the file is found: it bears a checksum in blanks, which Kafka's reader passes over. Kafka writes
+//!   none, nor did older versions; their files are believed as far as L1 goes.
 
 use model::{LeaderEpoch, Offset};
 
@@ -81,12 +83,19 @@ impl LeaderEpochs {
 
     /// The text of the checkpoint file.
     pub(crate) fn to_text(&self) -> String {
-        checkpoint::format(self.entries.iter().map(|(epoch, start)| format!("{epoch} {start}")))
+        let text = checkpoint::format(self.entries.iter().map(|(epoch, start)| format!("{epoch} {start}")));
+        let lines = text.trim_end();
+        format!("{lines}{}\n", blanks(lines))
     }
 
-    /// Reads a checkpoint file; `None` when it is none or breaks L1.
+    /// Reads a checkpoint file; `None` when it is none, breaks L1 or is not what was written (L3).
     pub(crate) fn from_text(bytes: &[u8]) -> Option<LeaderEpochs> {
         let mut entries: Vec<(LeaderEpoch, Offset)> = Vec::new();
+        let text = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
+        let lines = text.trim_end_matches(BLANKS);
+        if lines.len() < text.len() && text[lines.len()..] != blanks(lines) {
+            return None;
+        }
         for line in checkpoint::parse(bytes)? {
             let entry = parse_epoch(line)?;
             if entries.last().is_some_and(|last| entry.0 <= last.0 || entry.1 <= last.1) {
@@ -98,9 +107,18 @@ impl LeaderEpochs {
     }
 }
 
+/// What stands for a zero and a one in a checksum.
+const BLANKS: [char; 2] = [' ', '\t'];
+
+/// The checksum of the lines (L3): Kafka takes two words a line, and no line more than its second one counts.
+fn blanks(lines: &str) -> String {
+    let checksum = record::checksum(lines.as_bytes());
+    (0..u32::BITS).map(|bit| BLANKS[usize::from(checksum >> bit & 1 == 1)]).collect()
+}
+
 /// One line of the checkpoint file.
 pub(crate) fn parse_epoch(line: &str) -> Option<(LeaderEpoch, Offset)> {
-    let (epoch, start) = line.split_once(' ')?;
+    let (epoch, start) = line.trim_end_matches(BLANKS).split_once(' ')?;
     Some((LeaderEpoch(epoch.parse().ok()?), Offset(start.parse().ok()?)))
 }
 
@@ -162,8 +180,16 @@ mod tests {
     #[test]
     fn the_text_is_kafkas_and_damage_is_seen() {
         let known = epochs(&[(0, 0), (3, 17)]);
-        assert_eq!(known.to_text(), "0\n2\n0 0\n3 17\n");
-        assert_eq!(LeaderEpochs::from_text(known.to_text().as_bytes()), Some(known));
+        let kafkas = "0\n2\n0 0\n3 17\n";
+        assert_eq!(LeaderEpochs::from_text(kafkas.as_bytes()).as_ref(), Some(&known));
+        let text = known.to_text();
+        assert_eq!(format!("{}\n", text.trim_end()), kafkas, "but for blanks");
+        assert_eq!(LeaderEpochs::from_text(text.as_bytes()), Some(known));
+        for bit in 0..text.len() * 8 {
+            let mut damaged = text.clone().into_bytes();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(LeaderEpochs::from_text(&damaged), None, "bit {bit}");
+        }
         for bad in ["", "0\n2\n0 0\n", "0\n1\n0 0", "0\n2\n3 0\n2 5\n", "1\n0\n", "0\n1\nx y\n"] {
             assert_eq!(LeaderEpochs::from_text(bad.as_bytes()), None, "{bad:?}");
         }

@@ -90,7 +90,7 @@ pub(crate) fn recover(
     };
     let start = start_offset.max(first);
     let (trusted, producers, snapshots) = newest_snapshot(folder, &listing, first)?;
-    let (mut epochs, epochs_known) = read_epochs(folder)?;
+    let (mut epochs, epochs_known) = read_epochs(folder);
     let epochs_before = epochs.clone();
     // Behind the snapshot the file may be older or newer than the batches: they say it all again.
     epochs.truncate_from_end(trusted);
@@ -247,7 +247,8 @@ fn newest_snapshot(
     let mut kept = listing.snapshots.clone();
     while let Some(&newest) = kept.last().filter(|&&newest| first <= newest) {
         let path = folder.path(newest, Kind::Snapshot);
-        if let Some(producers) = producer_snapshot::decode(&folder.fs.read(&path)?) {
+        let read = folder.fs.read(&path).ok();
+        if let Some(producers) = read.and_then(|bytes| producer_snapshot::decode(&bytes)) {
             return Ok((newest, producers, kept));
         }
         tracing::warn!(path = %path.display(), "snapshot of producers is damaged; an older one is used");
@@ -258,15 +259,19 @@ fn newest_snapshot(
 }
 
 /// The epochs, and whether the file could be read; a file that is missing knows nothing.
-fn read_epochs(folder: &Folder) -> io::Result<(LeaderEpochs, bool)> {
-    match folder.fs.read(&folder.dir.join(names::LEADER_EPOCHS)) {
-        Ok(bytes) => {
-            let epochs = LeaderEpochs::from_text(&bytes);
-            Ok((epochs.clone().unwrap_or_default(), epochs.is_some()))
+fn read_epochs(folder: &Folder) -> (LeaderEpochs, bool) {
+    let path = folder.dir.join(names::LEADER_EPOCHS);
+    let known = match folder.fs.read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        read => {
+            let known = read.ok().and_then(|bytes| LeaderEpochs::from_text(&bytes));
+            if known.is_none() {
+                tracing::warn!("{} is damaged and made anew of the batches", path.display());
+            }
+            known
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok((LeaderEpochs::default(), false)),
-        Err(error) => Err(error),
-    }
+    };
+    (known.clone().unwrap_or_default(), known.is_some())
 }
 
 /// Replaces the checkpoint of epochs. Not synced: the caller syncs the file and the folder's names, and until then

@@ -47,7 +47,27 @@ fn a_folder_is_checked_and_each_damaged_file_named_with_what_a_start_does() {
     };
     assert_eq!(action("0.log"), "leaves the partition closed");
     assert_eq!(action("leader-epoch-checkpoint"), "builds it anew, or does without");
-    assert_eq!(action("recovery-point-offset-checkpoint"), "does not start");
+    assert_eq!(action("recovery-point-offset-checkpoint"), "builds it anew, or does without");
     assert_eq!(std::fs::read(&log).unwrap(), before, "nothing is changed");
     check(&data.join("t-0")).refused(2, "is no data folder");
+}
+
+#[test]
+fn a_start_does_without_damaged_files_that_can_be_made_anew() {
+    let mut broker = Broker::start();
+    broker.run("topic create t -p 1").out();
+    broker.feed("produce t -k :", "a:1\nb:2\n").out();
+    let data = broker.data();
+    broker.stop();
+    let folder = broker.into_folder();
+    std::fs::remove_file(data.join(".kafka_cleanshutdown")).unwrap();
+    // In the topic id, in an epoch's first offset, and in a recovery point.
+    flip(&data.join("t-0/partition.metadata"), 25);
+    flip(&data.join("t-0/leader-epoch-checkpoint"), 6);
+    flip(&data.join("recovery-point-offset-checkpoint"), 6);
+    let mut broker = Broker::start_on(folder);
+    assert_eq!(broker.run("consume t -o start:end").json().len(), 2, "nothing is lost");
+    broker.stop();
+    let _folder = broker.into_folder();
+    assert_eq!(check(&data).json().len(), 0, "all is whole again");
 }
