@@ -186,3 +186,47 @@ fn an_unreadable_range_is_refused_and_its_neighbours_are_read() {
     // Within one segment of many: what is around it in its index interval, and nothing else.
     assert!((1..20).contains(&refused), "{refused} of {RECORDS} reads");
 }
+
+#[test]
+fn a_scrubber_finds_what_went_bad_after_it_was_checked() {
+    let sim = Sim::new(2);
+    let rt = sim.node(NODE);
+    let mut log = open(&rt, Recovery::From(Offset::ZERO)).expect("opens");
+    for offset in 0..RECORDS {
+        log.append(batch(offset, 1), LeaderEpoch(1), 0).expect("appends");
+        sync(&mut log, rt.fs());
+    }
+    let reader = log.reader();
+    let pass = || {
+        let (mut place, mut bytes, mut found) = (Some(ScrubPlace::START), 0, Vec::new());
+        while let Some(next) = place {
+            let piece = reader.scrub(next, 1_000);
+            bytes += piece.bytes;
+            found.extend(piece.found);
+            place = piece.next;
+        }
+        (bytes, found)
+    };
+    let mut paths: Vec<PathBuf> =
+        rt.fs().read_dir(&dir()).expect("lists").into_iter().map(|entry| dir().join(entry.name)).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+    let sealed: u64 =
+        paths[..paths.len() - 1].iter().map(|path| rt.fs().file_len(path).expect("there")).sum();
+    let (bytes, found) = pass();
+    assert!(bytes == sealed && found.is_empty(), "{bytes} of {sealed} bytes, {found:?}");
+    sim.disk(NODE).flip_bit(&paths[0], 300, 3).expect("is there");
+    let refused = |offset: i64| {
+        let limits = ReadLimits { max_bytes: 1, first_batch: FirstBatch::Whole, cold: Cold::Check };
+        reader.read(Offset(offset), log.log_end(), limits).is_err()
+    };
+    let all_refused = || (0..RECORDS).filter(|&offset| refused(offset)).collect::<Vec<i64>>();
+    assert_eq!(all_refused(), [] as [i64; 0], "it was all checked once");
+    sim.disk(NODE).make_unreadable(&paths[1], 300..301).expect("is there");
+    let (_, found) = pass();
+    assert!(matches!(found[..], [ReadError::Corrupt(_), ReadError::Io(_)]), "{found:?}");
+    let second = crate::names::parse(&paths[1].file_name().expect("a name").to_string_lossy());
+    let (second, _) = second.expect("a segment");
+    let (first, others): (Vec<i64>, Vec<i64>) = all_refused().into_iter().partition(|&at| at < second.0);
+    assert_eq!(first, [2], "the batch with the flipped bit, and none around it");
+    assert!((1..20).contains(&others.len()), "what is around the range that cannot be read: {others:?}");
+}

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::{Arc, RwLock};
 
 use model::{LeaderEpoch, Offset, TimestampMs};
-use rt::FileSlice;
+use rt::{FileSlice, SliceOwner};
 
 use crate::batch_scan::bytes;
 use crate::folder::Folder;
@@ -352,6 +352,7 @@ impl View {
             return Err(ReadError::Cold);
         }
         self.segment.verify(range, self.bound)?;
-        Ok(Some(FileSlice { file: self.segment.file(Kind::Log)?, position: start, len }))
+        let owner = Arc::clone(&self.segment) as Arc<dyn SliceOwner>;
+        Ok(Some(FileSlice { file: self.segment.file(Kind::Log)?, position: start, len, owner: Some(owner) }))
     }
 }

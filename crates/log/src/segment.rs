@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use model::limits::DECOMPRESSED_BATCH_BYTES_MAX;
 use model::{Offset, TimestampMs};
 use record::{BatchHeader, RecordView};
-use rt::File;
+use rt::{File, SliceOwner};
 
 use crate::aborted_index::AbortedEntry;
 use crate::batch_scan::{BatchScan, Depth, Found, ScanError};
@@ -85,6 +85,13 @@ pub(crate) struct Segment {
     held: RwLock<Vec<(Kind, File)>>,
     /// Another segment bears its names.
     is_replaced: AtomicBool,
+}
+
+/// What could not be read when it was sent counts as never checked: its next reader hears what is wrong with it.
+impl SliceOwner for Segment {
+    fn on_unreadable(&self, range: Range<u64>) {
+        self.mark_unchecked(&range);
+    }
 }
 
 impl Segment {

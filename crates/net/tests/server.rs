@@ -99,7 +99,7 @@ impl Toy {
 
     fn with_file(&self, number: u8, position: u64, len: u64) -> Response {
         let size = u32::try_from(1 + len + 3).unwrap();
-        let slice = FileSlice { file: self.file.clone(), position, len };
+        let slice = FileSlice { file: self.file.clone(), position, len, owner: None };
         let head = [&size.to_be_bytes()[..], &[number]].concat();
         [Piece::Bytes(head.into()), Piece::File(slice), Piece::Bytes(Bytes::from_static(b"end"))]
             .into_iter()

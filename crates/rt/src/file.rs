@@ -5,7 +5,9 @@
 //!   synced too.
 //! - F3 A failed sync says nothing about what is durable, now or later: the file must not be trusted again.
 
+use std::fmt;
 use std::io::{self, IoSlice};
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::{os, sim};
@@ -21,7 +23,7 @@ pub(crate) enum Kind {
 }
 
 /// A range of an open file, kept open by the slice: what [`crate::Stream::send_file`] sends.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FileSlice {
     /// The file; its bytes in the range must not change while the slice lives.
     pub file: File,
@@ -29,6 +31,29 @@ pub struct FileSlice {
     pub position: u64,
     /// How long it is, in bytes.
     pub len: u64,
+    /// Who hears that the range could not be read while it was sent, if anybody.
+    pub owner: Option<Arc<dyn SliceOwner>>,
+}
+
+/// Whose bytes a slice is.
+pub trait SliceOwner: Send + Sync {
+    /// Some bytes of the range could not be read: the disk failed, or the file is shorter than it was.
+    fn on_unreadable(&self, range: Range<u64>);
+}
+
+impl FileSlice {
+    pub(crate) fn tell_unreadable(&self) {
+        if let Some(owner) = &self.owner {
+            owner.on_unreadable(self.position..self.position + self.len);
+        }
+    }
+}
+
+impl fmt::Debug for FileSlice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FileSlice { file, position, len, owner: _ } = self;
+        f.debug_struct("FileSlice").field("file", file).field("position", position).field("len", len).finish()
+    }
 }
 
 impl File {

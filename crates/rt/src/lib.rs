@@ -16,7 +16,7 @@ pub mod sim;
 mod socket;
 mod task;
 
-pub use file::{File, FileSlice};
+pub use file::{File, FileSlice, SliceOwner};
 pub use fs::{Entry, FileLock, Fs, Open};
 pub use instant::Instant;
 pub use runtime::{Elapsed, Rt};

@@ -101,7 +101,8 @@ impl Stream {
 
     /// Sends a slice of a file, without copying it through this process where the system can.
     ///
-    /// A file that ends inside the slice is an error (`UnexpectedEof`), after which the stream must be dropped (N3).
+    /// A file that ends inside the slice is an error (`UnexpectedEof`), after which the stream must be dropped (N3). The
+    /// slice's owner hears of what could not be read.
     pub async fn send_file(&self, slice: &FileSlice) -> io::Result<()> {
         match &self.0 {
             StreamKind::Os(stream) => stream.send_file(slice).await,

@@ -267,7 +267,7 @@ async fn a_file_slice_is_sent_whole_or_fails(rt: Rt, root: PathBuf) {
     file.write_all_at(&[IoSlice::new(&bytes)], 0).unwrap();
     let (client, server) = connection(&rt).await;
     let (sent, is_sent) = oneshot::channel();
-    let slice = FileSlice { file: file.clone(), position: 10, len: 2_900_000 };
+    let slice = FileSlice { file: file.clone(), position: 10, len: 2_900_000, owner: None };
     rt.spawn("send", async move {
         server.write_all_more(b"head").await.unwrap();
         server.send_file(&slice).await.unwrap();

@@ -184,8 +184,15 @@ impl Stream {
                 .when_writable(|| {
                     Ok(rustix::fs::sendfile(&self.socket, file.descriptor(), Some(&mut position), count)?)
                 })
-                .await?;
+                .await
+                .inspect_err(|error| {
+                    // No socket fails like that.
+                    if error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) {
+                        slice.tell_unreadable();
+                    }
+                })?;
             if sent == 0 {
+                slice.tell_unreadable();
                 let what = format!("{} ends {rest} bytes before the slice does", file.path().display());
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
             }

@@ -118,7 +118,7 @@ impl Stream {
         while 0 < rest {
             let count = usize::try_from(rest).unwrap_or(usize::MAX).min(SEND_FILE_CHUNK);
             let mut chunk = vec![0; count];
-            slice.file.read_exact_at(&mut chunk, position)?;
+            slice.file.read_exact_at(&mut chunk, position).inspect_err(|_| slice.tell_unreadable())?;
             self.write_all(&chunk).await?;
             let count = u64::try_from(count).expect("at most SEND_FILE_CHUNK");
             position += count;

@@ -11,12 +11,12 @@ use sim_tests::raw::{self, Raw};
 use sim_tests::server::{NODE, Server};
 use wire::{FetchRequest, FetchResponse, fetch};
 
-use crate::support::create_topic;
+use crate::support::{create_topic, create_topic_with};
 
 const RECORDS: i64 = 20;
 
-/// What a fetch of both partitions is answered with: codes, and whether there are records.
-async fn fetch(rt: &Rt, server: &Server<'_>, topic: &TopicName, offset: i64) -> Vec<(ErrorCode, bool)> {
+/// A fetch of both partitions from an offset on, as bytes.
+fn fetch_frame(topic: &TopicName, offset: i64) -> bytes::Bytes {
     let partition = |index| fetch::FetchPartition {
         partition: index,
         fetch_offset: offset,
@@ -36,8 +36,13 @@ async fn fetch(rt: &Rt, server: &Server<'_>, topic: &TopicName, offset: i64) -> 
         topics: vec![topic],
         ..FetchRequest::default()
     };
+    raw::frame(1, &request, 12)
+}
+
+/// What it is answered with: codes, and whether there are records.
+async fn fetch(rt: &Rt, server: &Server<'_>, topic: &TopicName, offset: i64) -> Vec<(ErrorCode, bool)> {
     let mut connection = Raw::connect(rt, server.address()).await.unwrap();
-    connection.send(&raw::frame(1, &request, 12)).await.unwrap();
+    connection.send(&fetch_frame(topic, offset)).await.unwrap();
     let answer = connection.receive().await.unwrap();
     let (_, answer) = wire::decode_response::<FetchResponse<'_>>(&answer, 12).unwrap();
     let partitions = answer.responses[0].partitions.iter();
@@ -93,6 +98,33 @@ fn no_flipped_bit_in_a_topic_id_costs_a_record() {
             assert_eq!(sim.node(NODE).fs().read(path).unwrap(), written, "bit {bit}: it is written again");
         }
         assert_eq!(folders(&sim, "orders").len(), 2);
+    });
+}
+
+#[test]
+fn a_damaged_checkpoint_that_only_saves_work_is_done_without() {
+    let sim = Sim::new(5);
+    sim.run(async {
+        let server = Server::new(&sim, &[]);
+        server.start().await.unwrap();
+        let rt = sim.node("client");
+        let topic = create_topic(&server.client(&rt).await, "orders", 2).await;
+        write(&rt, &server, &TopicPartition::new(topic.clone(), 0), 3).await;
+        server.stop().await;
+        for name in ["data/recovery-point-offset-checkpoint", "data/orders-0/leader-epoch-checkpoint"] {
+            let path = Path::new("/").join(name);
+            for unreadable in [false, true] {
+                sim.disk(NODE).flip_bit(&path, 5, 2).unwrap();
+                if unreadable {
+                    sim.disk(NODE).make_unreadable(&path, 0..1).unwrap();
+                }
+                server.start().await.unwrap();
+                assert_eq!(fetch(&rt, &server, &topic, 2).await[0], (ErrorCode::None, true), "{name}");
+                // Checkpoints are written anew within seconds.
+                rt.sleep(Duration::from_secs(10)).await;
+                sim.power_cut(NODE);
+            }
+        }
     });
 }
 
@@ -170,6 +202,54 @@ fn what_is_damaged_or_unreadable_is_refused_and_its_neighbours_are_served() {
             assert_eq!(seen[0], (expected, expected == ErrorCode::None), "{offset}");
             assert!(expected != ErrorCode::None || seen[0].1, "{offset}");
             assert_eq!(seen[1].0, ErrorCode::None, "{offset}: its neighbour");
+        }
+    });
+}
+
+#[test]
+fn what_cannot_be_read_while_it_is_sent_is_refused_from_then_on() {
+    let sim = Sim::new(6);
+    sim.run(async {
+        let server = Server::new(&sim, &[]);
+        server.start().await.unwrap();
+        let rt = sim.node("client");
+        let topic = create_topic(&server.client(&rt).await, "orders", 2).await;
+        write(&rt, &server, &TopicPartition::new(topic.clone(), 0), RECORDS).await;
+        let log = Path::new("/data/orders-0/00000000000000000000.log");
+        sim.disk(NODE).make_unreadable(log, 10 * 1_080 + 400..10 * 1_080 + 600).unwrap();
+        let mut connection = Raw::connect(&rt, server.address()).await.unwrap();
+        connection.send(&fetch_frame(&topic, 10)).await.unwrap();
+        assert!(connection.receive().await.is_none(), "the answer was under way when the disk failed");
+        for offset in 0..RECORDS {
+            let expected = if offset == 10 { ErrorCode::KafkaStorageError } else { ErrorCode::None };
+            let seen = fetch(&rt, &server, &topic, offset).await;
+            assert_eq!(seen[0], (expected, offset != 10), "{offset}");
+        }
+    });
+}
+
+#[test]
+fn the_scrubber_finds_damage_before_anybody_reads_it() {
+    let sim = Sim::new(7);
+    sim.run(async {
+        let settings = [("ottla.scrub.bytes.per.second", "1000000"), ("log.index.interval.bytes", "100")];
+        let server = Server::new(&sim, &settings);
+        server.start().await.unwrap();
+        let rt = sim.node("client");
+        let configs = [("internal.segment.bytes", "4000")];
+        let topic = create_topic_with(&server.client(&rt).await, "orders", 2, &configs).await;
+        write(&rt, &server, &TopicPartition::new(topic.clone(), 0), RECORDS).await;
+        let log = Path::new("/data/orders-0/00000000000000000000.log");
+        sim.disk(NODE).flip_bit(log, 1_080 + 500, 3).unwrap();
+        assert_eq!(
+            fetch(&rt, &server, &topic, 1).await[0],
+            (ErrorCode::None, true),
+            "it was checked when written"
+        );
+        rt.sleep(Duration::from_secs(2 * 3600)).await;
+        for offset in 0..RECORDS {
+            let expected = if offset == 1 { ErrorCode::CorruptMessage } else { ErrorCode::None };
+            assert_eq!(fetch(&rt, &server, &topic, offset).await[0], (expected, offset != 1), "{offset}");
         }
     });
 }
