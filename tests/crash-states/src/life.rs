@@ -39,6 +39,8 @@ pub struct Life {
     pub log: Log,
     /// The epoch it writes in.
     pub epoch: LeaderEpoch,
+    /// How far it was compacted, as its checkpoint says.
+    pub cleaned_to: Option<Offset>,
 }
 
 fn failed(what: &str, error: impl std::fmt::Display) -> String {
@@ -62,10 +64,11 @@ pub fn open(rt: &Rt) -> Result<Life, String> {
 pub fn open_log(rt: &Rt, dir: DataDir) -> Result<Life, String> {
     let offset_in = |which| {
         let offsets = dir.read_checkpoint(which).map_err(|error| failed("checkpoint", error))?;
-        Ok::<_, String>(offsets.get(&partition()).copied().unwrap_or(Offset::ZERO))
+        Ok::<_, String>(offsets.get(&partition()).copied())
     };
-    let (recovery_point, start_offset) =
-        (offset_in(Checkpoint::RecoveryPoint)?, offset_in(Checkpoint::LogStart)?);
+    let recovery_point = offset_in(Checkpoint::RecoveryPoint)?.unwrap_or(Offset::ZERO);
+    let start_offset = offset_in(Checkpoint::LogStart)?.unwrap_or(Offset::ZERO);
+    let cleaned_to = offset_in(Checkpoint::CleanerOffset)?;
     let options = OpenOptions {
         dir: dir.partition_path(&partition()),
         topic_id: Some(TopicId(Uuid([9; 16]))),
@@ -76,7 +79,7 @@ pub fn open_log(rt: &Rt, dir: DataDir) -> Result<Life, String> {
     };
     let (log, _) = Log::open(rt.fs(), options).map_err(|error| failed("the log", error))?;
     let epoch = log.reader().latest_epoch().map_or(LeaderEpoch(0), |(epoch, _)| epoch.next());
-    Ok(Life { dir, log, epoch })
+    Ok(Life { dir, log, epoch, cleaned_to })
 }
 
 /// The records of a log from its start to its end.

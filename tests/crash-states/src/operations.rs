@@ -12,7 +12,7 @@ pub struct Operation {
 }
 
 /// All of them.
-pub const ALL: [Operation; 12] = [
+pub const ALL: [Operation; 14] = [
     Operation { name: "create", run: create },
     Operation { name: "append", run: append },
     Operation { name: "roll", run: roll },
@@ -25,6 +25,8 @@ pub const ALL: [Operation; 12] = [
     Operation { name: "truncate", run: truncate },
     Operation { name: "delete", run: delete },
     Operation { name: "close and recover", run: close_and_recover },
+    Operation { name: "compact", run: compact },
+    Operation { name: "recover a compaction", run: recover_a_compaction },
 ];
 
 impl Operation {
@@ -170,5 +172,31 @@ fn close_and_recover(stage: &mut Stage<'_>) {
     stage.close();
     stage.start();
     stage.append(1);
+    stage.sync();
+}
+
+fn compact(stage: &mut Stage<'_>) {
+    stage.start();
+    stage.append_keyed(20);
+    stage.sync();
+    stage.record();
+    stage.compact();
+    stage.append_keyed(8);
+    stage.sync();
+    stage.compact();
+    stage.append_keyed(1);
+    stage.sync();
+}
+
+fn recover_a_compaction(stage: &mut Stage<'_>) {
+    stage.start();
+    stage.append_keyed(20);
+    stage.sync();
+    let calls = 1 + stage.below(60);
+    stage.compact_until_power_cut(calls);
+    stage.record();
+    stage.start();
+    stage.compact();
+    stage.append_keyed(1);
     stage.sync();
 }

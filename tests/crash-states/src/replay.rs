@@ -55,7 +55,8 @@ impl Seen {
     fn insert(&mut self, image: &Image, promise: &Promise) -> bool {
         let mut hasher = DefaultHasher::new();
         image.hash(&mut hasher);
-        (promise.durable, promise.batches.len(), promise.start.clone()).hash(&mut hasher);
+        (promise.durable, promise.batches.len(), promise.start.clone(), promise.compacted_to)
+            .hash(&mut hasher);
         self.0.insert(hasher.finish())
     }
 }

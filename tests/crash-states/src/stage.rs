@@ -3,15 +3,18 @@
 //! - G1 What may happen is promised as possible before it is begun, what has happened as certain after it is done. So
 //!   the last promise before a change is the one that holds when the power goes there.
 
-use log::{Checkpoint, Offsets, RecoveryPointLowered, Retention};
+use log::{Checkpoint, CleanOptions, Lags, Offsets, RecoveryPointLowered, Retention, Step};
 use model::{CoordinatorEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs, TransactionResult, Uuid};
 use record::{BatchBuilder, BatchOptions, CheckedBatch, Compression, EndTransaction, Producer};
 use rt::Rt;
 use rt::sim::{Recording, Sim};
 
 use crate::choices::Dice;
-use crate::life::{self, Life, NODE, partition};
+use crate::life::{self, CONFIG, Life, NODE, partition};
 use crate::promise::{Batch, Promise};
+
+/// When compaction is done: later than any record.
+const NOW_MS: i64 = 1_000_000;
 
 /// A log at work.
 pub struct Stage<'a> {
@@ -94,6 +97,16 @@ impl<'a> Stage<'a> {
         for _ in 0..batches {
             let next = self.life().log.log_end();
             let (batch, values) = batch(&mut self.dice, next);
+            self.append_batch(batch, values, None);
+        }
+        self.write();
+    }
+
+    /// Appends batches whose records have one of a few keys.
+    pub fn append_keyed(&mut self, batches: usize) {
+        for _ in 0..batches {
+            let next = self.life().log.log_end();
+            let (batch, values) = keyed(&mut self.dice, next);
             self.append_batch(batch, values, None);
         }
         self.write();
@@ -203,6 +216,63 @@ impl<'a> Stage<'a> {
         self.life().log.remove_before_start().expect("the disk works");
     }
 
+    /// Compacts what is durable and sealed.
+    pub fn compact(&mut self) {
+        self.try_to_compact().expect("the disk works");
+    }
+
+    /// Compacts until the power goes, after so many calls of the disk at most.
+    pub fn compact_until_power_cut(&mut self, calls: usize) {
+        self.sim.power_cut_after_disk_ops(NODE, u64::try_from(calls).expect("few calls"));
+        // How far it comes depends on where the power goes.
+        let _ = self.try_to_compact();
+        self.power_cut();
+    }
+
+    fn try_to_compact(&mut self) -> Result<(), String> {
+        fn failed(error: impl std::fmt::Display) -> String {
+            error.to_string()
+        }
+        let (reader, durable, cleaned_to) =
+            (self.life().log.reader(), self.life().log.durable_end(), self.life().cleaned_to);
+        let lags = Lags { min_ms: 0, max_ms: None };
+        let found = reader.dirtiness(cleaned_to, durable, lags, NOW_MS).map_err(failed)?;
+        self.promise.compacted_to = self.promise.compacted_to.max(found.bound);
+        self.mark();
+        let options = CleanOptions {
+            first_dirty: found.first_dirty,
+            bound: found.bound,
+            now_ms: NOW_MS,
+            delete_retention_ms: 0,
+            segment_bytes: CONFIG.segment_bytes,
+            index_bytes_max: CONFIG.index_bytes_max,
+            index_interval_bytes: CONFIG.index_interval_bytes,
+            key_map_bytes: 4_096,
+            key_map_load: 0.9,
+            buffer_bytes: 1_500,
+            seed: 1,
+            last_batches: self.life().log.producers().last_batches(),
+        };
+        let mut cleaning = reader.clean(options).map_err(failed)?;
+        loop {
+            match cleaning.step().map_err(failed)? {
+                Step::Worked(_) => {}
+                Step::Swap(cleaned, _) => {
+                    let left = self.life().log.swap_in(*cleaned).map_err(failed)?;
+                    if self.below(2) == 0 {
+                        left.remove().map_err(failed)?;
+                    }
+                }
+                Step::Done(to) => {
+                    let offsets = Offsets::from([(partition(), to)]);
+                    self.life().dir.write_checkpoint(Checkpoint::CleanerOffset, &offsets).map_err(failed)?;
+                    self.life().cleaned_to = Some(to);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
     /// Deletes the partition, as the start after a crash does again.
     pub fn delete(&mut self) {
         let Life { dir, log, .. } = self.life.take().expect("the log was started");
@@ -233,12 +303,27 @@ impl<'a> Stage<'a> {
 }
 
 fn batch(dice: &mut Dice, next: Offset) -> (CheckedBatch, Vec<String>) {
+    records(dice, next, |_| None)
+}
+
+fn keyed(dice: &mut Dice, next: Offset) -> (CheckedBatch, Vec<String>) {
+    records(dice, next, |dice| Some(format!("k{}", dice.below(5))))
+}
+
+/// A batch of records; a value begins with its key, if it has one.
+fn records(
+    dice: &mut Dice,
+    next: Offset,
+    key: impl Fn(&mut Dice) -> Option<String>,
+) -> (CheckedBatch, Vec<String>) {
     let mut builder = BatchBuilder::new();
     let mut values = Vec::new();
     for index in 0..=dice.below(3) {
-        let value = format!("{next}+{index}:{}", "x".repeat(dice.below(500)));
+        let key = key(dice);
+        let told = key.as_ref().map_or_else(String::new, |key| format!("{key}="));
+        let value = format!("{told}{next}+{index}:{}", "x".repeat(dice.below(500)));
         let timestamp = 1_000 + next.0 * 10 + i64::try_from(dice.below(40)).expect("small");
-        builder.push(None, Some(value.as_bytes()), &[], TimestampMs(timestamp));
+        builder.push(key.as_ref().map(String::as_bytes), Some(value.as_bytes()), &[], TimestampMs(timestamp));
         values.push(value);
     }
     // Sequence numbers are offsets: always in order, and gone with what was lost.

@@ -43,16 +43,23 @@ fn is_noticed(operation: &str, left_out: impl Fn(bool) -> bool) -> bool {
 
 #[test]
 fn a_sync_of_a_directory_that_is_left_out_is_noticed() {
-    for operation in ["create", "roll", "truncate", "close and recover"] {
+    for operation in ["create", "roll", "truncate", "close and recover", "compact"] {
         assert!(is_noticed(operation, |is_dir| is_dir), "{operation}");
     }
 }
 
 #[test]
 fn a_sync_of_a_file_that_is_left_out_is_noticed() {
-    for operation in
-        ["create", "append", "roll", "checkpoint", "leader epoch", "retention", "close and recover"]
-    {
+    for operation in [
+        "create",
+        "append",
+        "roll",
+        "checkpoint",
+        "leader epoch",
+        "retention",
+        "close and recover",
+        "compact",
+    ] {
         assert!(is_noticed(operation, |is_dir| !is_dir), "{operation}");
     }
 }
