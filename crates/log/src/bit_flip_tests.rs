@@ -230,3 +230,43 @@ fn a_scrubber_finds_what_went_bad_after_it_was_checked() {
     assert_eq!(first, [2], "the batch with the flipped bit, and none around it");
     assert!((1..20).contains(&others.len()), "what is around the range that cannot be read: {others:?}");
 }
+
+#[test]
+fn what_lies_before_damage_is_read_however_much_is_asked_for() {
+    for (is_flipped, seed) in [(true, 3), (false, 4)] {
+        let sim = Sim::new(seed);
+        let recovery = write(&sim.node(NODE), true);
+        sim.kill(NODE);
+        let rt = sim.node(NODE);
+        let log = open(&rt, recovery).expect("opens");
+        let path = Path::new("/t-0/00000000000000000000.log");
+        if is_flipped {
+            sim.disk(NODE).flip_bit(path, 2_000, 1).expect("is there");
+        } else {
+            sim.disk(NODE).make_unreadable(path, 2_000..2_001).expect("is there");
+        }
+        let limits = ReadLimits { max_bytes: u64::MAX, first_batch: FirstBatch::Whole, cold: Cold::Check };
+        let (reader, mut next) = (log.reader(), Offset::ZERO);
+        let refused = loop {
+            match reader.read_bytes(next, log.log_end(), limits) {
+                Ok(bytes) => {
+                    for batch in batches(&bytes) {
+                        next = record::check(batch).expect("a sound batch").next_offset();
+                    }
+                }
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(matches!(refused, ReadError::Corrupt(_)), is_flipped, "{refused}");
+        assert!((5..20).contains(&next.0), "it is refused from {next} on, which lies around byte 2,000");
+    }
+}
+
+fn batches(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let header = record::check(bytes).ok()?;
+        let (batch, rest) = bytes.split_at(header.size_in_bytes());
+        bytes = rest;
+        Some(batch)
+    })
+}

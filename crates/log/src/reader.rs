@@ -351,7 +351,11 @@ impl View {
         if limits.cold == Cold::Refuse && !self.segment.is_checked(&range) {
             return Err(ReadError::Cold);
         }
-        self.segment.verify(range, self.bound)?;
+        if let Err(error) = self.segment.verify(range.clone(), self.bound) {
+            // What is asked for ends before what is bad, if it does not begin with it.
+            let sound_to = self.segment.first_unchecked(&range).filter(|&to| start < to).ok_or(error)?;
+            len = sound_to - start;
+        }
         let owner = Arc::clone(&self.segment) as Arc<dyn SliceOwner>;
         Ok(Some(FileSlice { file: self.segment.file(Kind::Log)?, position: start, len, owner: Some(owner) }))
     }

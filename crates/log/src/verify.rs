@@ -2,7 +2,8 @@
 //!
 //! - V1 A batch is believed when its checksum is right and its offsets stand between those of its neighbours: checksums
 //!   do not cover the base offset.
-//! - V2 The walk begins at an index entry that its batch bears out, or at the segment's start: never at what is doubted.
+//! - V2 What lies before something bad is marked as checked all the same: nobody is refused it for what is behind.
+//! - V3 The walk begins at an index entry that its batch bears out, or at the segment's start: never at what is doubted.
 
 use std::ops::Range;
 
@@ -23,9 +24,19 @@ impl Segment {
         let mut scan = BatchScan::new(&file, from, size, Depth::Checksums);
         let (mut last, mut end) = (from, from);
         while end < range.end {
-            let Some(found) = self.scanned(scan.next())? else { break };
+            let found = match self.scanned(scan.next()) {
+                Ok(Some(found)) => found,
+                Ok(None) => break,
+                Err(error) => {
+                    let sound_to = if expected <= bound { end } else { last };
+                    self.mark_checked(from..sound_to);
+                    return Err(error);
+                }
+            };
             let (base, next) = (found.header.base_offset, found.header.next_offset());
             if base < expected {
+                // Which of the two is wrong nobody can say.
+                self.mark_checked(from..last);
                 let what = Damage::OffsetOrder { expected, found: base };
                 return Err(ReadError::Corrupt(self.corruption(found.position, what)));
             }
@@ -42,7 +53,7 @@ impl Segment {
         Ok(())
     }
 
-    /// Where a walk to `position` may begin, and the least offset there (V2).
+    /// Where a walk to `position` may begin, and the least offset there (V3).
     fn anchor(&self, file: &File, position: u64, size: u64) -> (u64, Offset) {
         // An index that cannot be read is done without.
         let entry = self
