@@ -17,7 +17,7 @@ use crate::leader_epochs::LeaderEpochs;
 use crate::log_error::Damage;
 use crate::names::{self, Kind};
 use crate::offset_index::OffsetEntry;
-use crate::partition_folder::PartitionName;
+use crate::partition_folder::{PartitionName, parse_topic_id};
 use crate::producer_snapshot;
 use crate::time_index::TimeEntry;
 use crate::{Corruption, checkpoint};
@@ -158,7 +158,7 @@ impl FolderCheck {
         }
         let first = bases.first().copied().unwrap_or(Offset::ZERO);
         let trusted = self.check_snapshots(&dir, &snapshots)?.unwrap_or(first);
-        self.check_epochs(&dir)?;
+        self.check_texts(&dir)?;
         let point = self.recovery_points.get(name).copied().unwrap_or(first);
         let durable = point.max(trusted);
         let sizes: Vec<u64> = bases
@@ -210,13 +210,20 @@ impl FolderCheck {
         Ok(newest)
     }
 
-    fn check_epochs(&mut self, dir: &Path) -> io::Result<()> {
-        let path = dir.join(names::LEADER_EPOCHS);
-        match self.fs.read(&path) {
-            Ok(text) if LeaderEpochs::from_text(&text).is_some() => {}
-            Ok(_) => self.find(path, 0, None, "its text is damaged", Action::Rebuild),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+    /// The small files of a partition that a start makes anew.
+    fn check_texts(&mut self, dir: &Path) -> io::Result<()> {
+        let is_epochs = |text: &[u8]| LeaderEpochs::from_text(text).is_some();
+        let is_topic_id = |text: &[u8]| parse_topic_id(text).is_some();
+        let texts: [(&str, &dyn Fn(&[u8]) -> bool); 2] =
+            [(names::LEADER_EPOCHS, &is_epochs), (names::PARTITION_METADATA, &is_topic_id)];
+        for (name, is_whole) in texts {
+            let path = dir.join(name);
+            match self.fs.read(&path) {
+                Ok(text) if is_whole(&text) => {}
+                Ok(_) => self.find(path, 0, None, "its text is damaged", Action::Rebuild),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }

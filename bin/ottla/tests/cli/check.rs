@@ -35,10 +35,11 @@ fn a_folder_is_checked_and_each_damaged_file_named_with_what_a_start_does() {
     let epochs = data.join("t-0/leader-epoch-checkpoint");
     flip(&log, 70);
     flip(&epochs, 0);
+    flip(&data.join("t-0/partition.metadata"), 0);
     flip(&data.join("recovery-point-offset-checkpoint"), 6);
     let before = std::fs::read(&log).unwrap();
     let ran = check(&data);
-    ran.refused(1, "3 things are wrong");
+    ran.refused(1, "4 things are wrong");
     let found: Vec<serde_json::Value> =
         ran.printed().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let action = |name: &str| {
@@ -47,6 +48,7 @@ fn a_folder_is_checked_and_each_damaged_file_named_with_what_a_start_does() {
     };
     assert_eq!(action("0.log"), "leaves the partition closed");
     assert_eq!(action("leader-epoch-checkpoint"), "builds it anew, or does without");
+    assert_eq!(action("partition.metadata"), "builds it anew, or does without");
     assert_eq!(action("recovery-point-offset-checkpoint"), "builds it anew, or does without");
     assert_eq!(std::fs::read(&log).unwrap(), before, "nothing is changed");
     check(&data.join("t-0")).refused(2, "is no data folder");
