@@ -212,18 +212,16 @@ impl FolderCheck {
 
     /// The small files of a partition that a start makes anew.
     fn check_texts(&mut self, dir: &Path) -> io::Result<()> {
-        let is_epochs = |text: &[u8]| LeaderEpochs::from_text(text).is_some();
-        let is_topic_id = |text: &[u8]| parse_topic_id(text).is_some();
-        let texts: [(&str, &dyn Fn(&[u8]) -> bool); 2] =
-            [(names::LEADER_EPOCHS, &is_epochs), (names::PARTITION_METADATA, &is_topic_id)];
-        for (name, is_whole) in texts {
-            let path = dir.join(name);
-            match self.fs.read(&path) {
-                Ok(text) if is_whole(&text) => {}
-                Ok(_) => self.find(path, 0, None, "its text is damaged", Action::Rebuild),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+        self.check_text(dir.join(names::LEADER_EPOCHS), |text| LeaderEpochs::from_text(text).is_some())?;
+        self.check_text(dir.join(names::PARTITION_METADATA), |text| parse_topic_id(text).is_some())
+    }
+
+    fn check_text(&mut self, path: PathBuf, is_whole: impl Fn(&[u8]) -> bool) -> io::Result<()> {
+        match self.fs.read(&path) {
+            Ok(text) if is_whole(&text) => {}
+            Ok(_) => self.find(path, 0, None, "its text is damaged", Action::Rebuild),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
         Ok(())
     }
