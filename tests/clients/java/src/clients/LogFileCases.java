@@ -84,26 +84,24 @@ final class LogFileCases {
 
     @Case("dump-log reads what the coordinators of transactions and groups store")
     void coordinators() throws Exception {
-        Path folder = Files.createTempDirectory("coordinators");
-        try {
+        try (Broker broker = broker("coordinators")) {
             String transactionalId = Cluster.unique("dump-log");
             String group = Cluster.unique("group");
-            String topic = served(folder, bootstrap -> copyOffsets(bootstrap, transactionalId, group));
-            String dumped = dumpRecords(folder, "__transaction_state", "--transaction-log-decoder");
+            String topic = copyOffsets(broker.start(), transactionalId, group);
+            broker.stop();
+            String dumped = dumpRecords(broker.folder, "__transaction_state", "--transaction-log-decoder");
             List<String> of = dumped.lines().filter(line -> line.contains(transactionalId)).toList();
             // Empty, ongoing with the topic and then the group's partition, ended, complete, ongoing again.
             Check.equal(List.of("0", "1", "1", "2", "4", "1"), of.stream().map(line -> field(line, "transactionStatus")).toList(), "states in " + dumped);
             Check.that(of.get(1).contains("\"topic\":\"" + topic + "\",\"partitionIds\":[0]"), "the topic in " + of.get(1));
             Check.that(of.get(2).contains("\"topic\":\"__consumer_offsets\""), "the group's partition in " + of.get(2));
-            dumped = dumpRecords(folder, "__consumer_offsets", "--offsets-decoder");
+            dumped = dumpRecords(broker.folder, "__consumer_offsets", "--offsets-decoder");
             List<String> commits = dumped.lines().filter(line -> line.contains("\"group\":\"" + group + "\"")).toList();
             Check.equal(1, commits.size(), "commits in " + dumped);
             Check.that(commits.get(0).contains("\"topic\":\"" + topic + "\",\"partition\":0"), "the partition in " + commits);
             Check.equal("5", field(commits.get(0), "offset"), "offset in " + commits);
             Check.that(commits.get(0).contains("\"metadata\":\"a note\""), "metadata in " + commits);
             Check.that(dumped.contains("endTxnMarker: COMMIT"), "the marker in " + dumped);
-        } finally {
-            delete(folder);
         }
     }
 
