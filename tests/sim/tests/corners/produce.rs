@@ -416,6 +416,59 @@ fn c31_an_older_epoch_is_refused() {
     });
 }
 
+/// What a producer whose last batches were `(6, 1)` and `(7, 2)`, at offsets 6 and 7, is answered.
+async fn goes_on(connection: &mut Connection, topic: &str, id: i64, epoch: i16) {
+    for (what, sequence, count, expected) in [
+        ("a gap", 10, 1, (ErrorCode::OutOfOrderSequenceNumber, -1)),
+        ("its last batch again", 7, 2, (ErrorCode::None, 7)),
+        ("the one before again", 6, 1, (ErrorCode::None, 6)),
+        ("what was long ago", 0, 1, (ErrorCode::OutOfOrderSequenceNumber, -1)),
+        ("the next", 9, 1, (ErrorCode::None, 9)),
+    ] {
+        let found = sent(connection, topic, numbered(id, epoch, sequence, count)).await;
+        assert_eq!(found, expected, "{what}");
+    }
+    let older = sent(connection, topic, numbered(id, epoch - 1, 10, 1)).await;
+    assert_eq!(older.0, ErrorCode::InvalidProducerEpoch);
+}
+
+/// Writes what [`goes_on`] goes on from, in the producer's second epoch.
+async fn write_numbered(connection: &mut Connection, topic: &str) -> (i64, i16) {
+    let (id, epoch) = producer_id(connection).await;
+    for sequence in 0..7 {
+        connection.write(topic, numbered(id, epoch + 1, sequence, 1)).await;
+    }
+    assert_eq!(connection.write(topic, numbered(id, epoch + 1, 7, 2)).await, 7);
+    (id, epoch + 1)
+}
+
+#[test]
+fn c32_a_producer_outlives_its_records_that_are_deleted() {
+    check(async |peer| {
+        let (mut connection, topic) = with_topic(&peer, &[]).await;
+        let (id, epoch) = write_numbered(&mut connection, &topic).await;
+        assert_eq!(connection.delete_records(&topic, -1).await, (ErrorCode::None, 9));
+        goes_on(&mut connection, &topic, id, epoch).await;
+    });
+}
+
+#[test]
+fn c32_a_producer_outlives_its_records_that_are_past_their_time() {
+    check(async |peer| {
+        let (mut connection, topic) = with_topic(&peer, &[]).await;
+        let (id, epoch) = write_numbered(&mut connection, &topic).await;
+        assert_eq!(connection.set(&topic, "retention.ms", "1000").await, ErrorCode::None);
+        for _ in Connection::looks() {
+            if connection.list_offsets(&topic, -2).await.offset == 9 {
+                break;
+            }
+            connection.pause().await;
+        }
+        assert_eq!(connection.set(&topic, "retention.ms", "-1").await, ErrorCode::None);
+        goes_on(&mut connection, &topic, id, epoch).await;
+    });
+}
+
 #[test]
 fn c33_producers_get_numbers_of_their_own_and_the_epoch_zero() {
     check(async |peer| {
@@ -461,6 +514,17 @@ mod simulated {
             assert!(remembers(peer, &topic, numbered(id, epoch, 7, 1)).await);
             peer.rt.sleep(Duration::from_secs(1_300)).await;
             assert!(!remembers(peer, &topic, numbered(id, epoch, 7, 1)).await);
+        });
+    }
+
+    #[test]
+    fn c32_a_producer_outlives_its_records_and_a_crash() {
+        simulated(&[], async |simulated| {
+            let (mut connection, topic) = with_topic(&simulated.peer, &[]).await;
+            let (id, epoch) = write_numbered(&mut connection, &topic).await;
+            assert_eq!(connection.delete_records(&topic, -1).await, (ErrorCode::None, 9));
+            let mut connection = simulated.restart().await;
+            goes_on(&mut connection, &topic, id, epoch).await;
         });
     }
 
