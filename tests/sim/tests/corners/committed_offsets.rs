@@ -16,21 +16,23 @@ use crate::member::{
 use crate::peer::{Peer, check};
 use crate::topic::{FETCH, fetch_partition, fetch_request, fetch_topic, with_topic};
 
+const OFFSETS: &str = "__consumer_offsets";
+
 /// Partitions of the topic that groups are stored in.
 const OFFSETS_PARTITIONS: i32 = 4;
 
-/// The partition a group belongs to: Java's hash of its name, over UTF-16 code units.
-fn partition_of(group: &str) -> i32 {
+/// The partition a group, or a transactional id, belongs to: Java's hash of its name, over UTF-16 code units.
+pub fn partition_of(group: &str) -> i32 {
     let hash = group.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(unit.into()));
     hash.checked_abs().unwrap_or(0) % OFFSETS_PARTITIONS
 }
 
-/// Everything that one partition of the topic of groups holds.
-async fn stored_in(connection: &mut Connection, partition: i32) -> Vec<u8> {
+/// Everything that one partition of a coordinator's topic holds.
+pub async fn stored_in(connection: &mut Connection, topic: &str, partition: i32) -> Vec<u8> {
     let mut stored = Vec::new();
     let mut offset = 0;
     loop {
-        let topics = vec![fetch_topic("__consumer_offsets", vec![fetch_partition(partition, offset)])];
+        let topics = vec![fetch_topic(topic, vec![fetch_partition(partition, offset)])];
         let request = FetchRequest { topics, ..fetch_request("", 0) };
         let data = connection.ask(&request, FETCH).await.responses.remove(0).partitions.remove(0);
         assert_eq!(error(data.error_code), ErrorCode::None);
@@ -41,7 +43,7 @@ async fn stored_in(connection: &mut Connection, partition: i32) -> Vec<u8> {
     }
 }
 
-fn contains(bytes: &[u8], what: &[u8]) -> bool {
+pub fn contains(bytes: &[u8], what: &[u8]) -> bool {
     bytes.windows(what.len()).any(|window| window == what)
 }
 
@@ -65,7 +67,7 @@ fn c59_a_group_is_stored_where_javas_hash_of_its_name_says() {
             let answer = connection.ask(&commit_request(&group, &topic, 3), OFFSET_COMMIT).await;
             assert_eq!(committed(&answer), ErrorCode::None);
             for partition in 0..OFFSETS_PARTITIONS {
-                let stored = stored_in(&mut connection, partition).await;
+                let stored = stored_in(&mut connection, OFFSETS, partition).await;
                 assert_eq!(
                     contains(&stored, group.as_bytes()),
                     partition == partition_of(&group),
@@ -86,7 +88,7 @@ fn c62_an_assignment_is_stored_before_it_is_answered() {
         let id = member.id.clone();
         let answer = member.sync(&[(&id, assignment.as_bytes())]).await;
         assert_eq!(error(answer.error_code), ErrorCode::None);
-        let stored = stored_in(&mut member.connection, partition_of(&group)).await;
+        let stored = stored_in(&mut member.connection, OFFSETS, partition_of(&group)).await;
         assert!(contains(&stored, assignment.as_bytes()));
     });
 }

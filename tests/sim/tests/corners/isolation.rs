@@ -2,129 +2,29 @@
 //!
 //! The scripts end transactions with WriteTxnMarkers, as an operator's tool does, so that each one says where its markers are.
 
-use model::{ErrorCode, ProducerEpoch, ProducerId};
-use record::{BatchOptions, Producer};
+use model::ErrorCode;
+use record::BatchOptions;
 use wire::describe_producers::{ProducerState, TopicRequest};
 use wire::fetch::PartitionData;
-use wire::produce::PartitionProduceResponse;
 use wire::write_txn_markers::{WritableTxnMarker, WritableTxnMarkerTopic};
-use wire::{
-    DescribeProducersRequest, FetchRequest, FindCoordinatorRequest, InitProducerIdRequest,
-    ListOffsetsRequest, ProduceRequest, WriteTxnMarkersRequest,
-};
+use wire::{DescribeProducersRequest, FetchRequest, ListOffsetsRequest, WriteTxnMarkersRequest};
 
 use crate::connection::{Connection, error};
-use crate::peer::{Peer, check};
+use crate::peer::check;
 use crate::topic::{
     FETCH, LIST_OFFSETS, NOON, PRODUCE, batch, batch_at, batches, fetch_request, list_offsets_request,
-    produce_request, with_topic,
+    with_topic,
 };
+use crate::transactional::{ABORT, COMMIT, Transactional};
 
 const READ_COMMITTED: i8 = 1;
-const TRANSACTIONS: i8 = 1;
 /// The last version of Produce that adds no partition to a transaction.
 const ADDS_NOTHING: i16 = 11;
 const MARKERS: i16 = 2;
 /// Markers are made now, and records long ago: a segment would be over between them.
-const ONE_SEGMENT: &[(&str, &str)] = &[("segment.ms", "9223372036854775807")];
+pub const ONE_SEGMENT: &[(&str, &str)] = &[("segment.ms", "9223372036854775807")];
 
-const COMMIT: bool = true;
-const ABORT: bool = false;
-
-/// A producer with a transactional id.
-struct Transactional {
-    transactional_id: String,
-    id: i64,
-    epoch: i16,
-    sequence: i32,
-}
-
-impl Transactional {
-    async fn new(peer: &Peer, connection: &mut Connection) -> Transactional {
-        let transactional_id = peer.unique("corner");
-        let find = FindCoordinatorRequest {
-            key_type: TRANSACTIONS,
-            coordinator_keys: vec![transactional_id.clone().into()],
-            ..FindCoordinatorRequest::default()
-        };
-        let init = InitProducerIdRequest {
-            transactional_id: Some(transactional_id.clone().into()),
-            transaction_timeout_ms: 600_000,
-            producer_id: -1,
-            producer_epoch: -1,
-        };
-        for _ in Connection::looks() {
-            let found = connection.ask(&find, 4).await.coordinators.remove(0);
-            if error(found.error_code) == ErrorCode::None {
-                let answer = connection.ask(&init, 5).await;
-                if error(answer.error_code) == ErrorCode::None {
-                    let (id, epoch) = (answer.producer_id, answer.producer_epoch);
-                    return Transactional { transactional_id, id, epoch, sequence: 0 };
-                }
-                assert!(error(answer.error_code).is_retriable(), "{:?}", error(answer.error_code));
-            }
-            connection.pause().await;
-        }
-        panic!("no coordinator takes the transactional id");
-    }
-
-    /// Its next batch, in a transaction or not.
-    fn batch(&mut self, count: usize, transactional: bool) -> Vec<u8> {
-        let (id, epoch) = (ProducerId(self.id), ProducerEpoch(self.epoch));
-        let producer = Some(Producer { id, epoch, base_sequence: self.sequence });
-        self.sequence += i32::try_from(count).unwrap();
-        batch_at(&vec![NOON; count], BatchOptions { producer, transactional, ..BatchOptions::default() })
-    }
-
-    /// Sends a batch of a transaction.
-    async fn send(
-        &self,
-        connection: &mut Connection,
-        topic: &str,
-        batch: Vec<u8>,
-        version: i16,
-    ) -> PartitionProduceResponse<'static> {
-        let transactional_id = Some(self.transactional_id.as_str().into());
-        let request = ProduceRequest { transactional_id, ..produce_request(topic, batch, -1) };
-        // While its coordinator still ends the transaction before, a producer asks again.
-        for _ in Connection::looks() {
-            let answer = connection.ask(&request, version).await.responses[0].partition_responses.remove(0);
-            if error(answer.error_code) != ErrorCode::ConcurrentTransactions {
-                return answer;
-            }
-            connection.pause().await;
-        }
-        panic!("its transaction does not end");
-    }
-
-    /// Writes records in a transaction, which is begun if need be; their first offset.
-    async fn write(&mut self, connection: &mut Connection, topic: &str, count: usize) -> i64 {
-        let batch = self.batch(count, true);
-        let answer = self.send(connection, topic, batch, PRODUCE).await;
-        assert_eq!(error(answer.error_code), ErrorCode::None, "{answer:?}");
-        answer.base_offset
-    }
-
-    /// A marker in an epoch of it, of the first protocol.
-    fn marker(&self, result: bool, epoch: i16, coordinator_epoch: i32) -> WritableTxnMarker<'static> {
-        WritableTxnMarker {
-            producer_id: self.id,
-            producer_epoch: epoch,
-            transaction_result: result,
-            coordinator_epoch,
-            transaction_version: 1,
-            ..WritableTxnMarker::default()
-        }
-    }
-
-    /// Ends its transaction.
-    async fn end(&self, connection: &mut Connection, topic: &str, result: bool) {
-        let marker = self.marker(result, self.epoch, 0);
-        assert_eq!(mark(connection, topic, marker).await, ErrorCode::None);
-    }
-}
-
-async fn mark(connection: &mut Connection, topic: &str, marker: WritableTxnMarker<'static>) -> ErrorCode {
+pub async fn mark(connection: &mut Connection, topic: &str, marker: WritableTxnMarker<'static>) -> ErrorCode {
     let topics = vec![WritableTxnMarkerTopic { name: topic.to_owned().into(), partition_indexes: vec![0] }];
     let request = WriteTxnMarkersRequest { markers: vec![WritableTxnMarker { topics, ..marker }] };
     let answer = connection.ask(&request, MARKERS).await;
@@ -135,7 +35,11 @@ fn committed(topic: &str, offset: i64) -> FetchRequest<'_> {
     FetchRequest { isolation_level: READ_COMMITTED, ..fetch_request(topic, offset) }
 }
 
-async fn fetch_committed(connection: &mut Connection, topic: &str, offset: i64) -> PartitionData<'static> {
+pub async fn fetch_committed(
+    connection: &mut Connection,
+    topic: &str,
+    offset: i64,
+) -> PartitionData<'static> {
     connection.ask(&committed(topic, offset), FETCH).await.responses.remove(0).partitions.remove(0)
 }
 

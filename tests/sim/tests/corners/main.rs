@@ -15,6 +15,8 @@ mod metadata_and_topics;
 mod peer;
 mod produce;
 mod topic;
+mod transactional;
+mod transactions;
 mod wire_and_connection;
 
 mod fetch;

@@ -268,6 +268,21 @@ pub fn committed(answer: &wire::OffsetCommitResponse<'_>) -> ErrorCode {
     error(answer.topics[0].partitions[0].error_code)
 }
 
+/// Asks for the offset committed for a topic's partition 0.
+pub fn offset_fetch_request(group: &str, topic: &str) -> OffsetFetchRequest<'static> {
+    let topic = OffsetFetchRequestTopics {
+        name: topic.to_owned().into(),
+        partition_indexes: vec![0],
+        ..OffsetFetchRequestTopics::default()
+    };
+    let group = OffsetFetchRequestGroup {
+        group_id: group.to_owned().into(),
+        topics: Some(vec![topic]),
+        ..OffsetFetchRequestGroup::default()
+    };
+    OffsetFetchRequest { groups: vec![group], ..OffsetFetchRequest::default() }
+}
+
 impl Connection {
     /// Waits until a group has a coordinator that has read what it knows; Kafka creates the topic for it meanwhile.
     pub async fn coordinator_of(&mut self, group: &str) -> Coordinator<'static> {
@@ -292,17 +307,7 @@ impl Connection {
 
     /// The offset committed for a topic's partition 0, and the error.
     pub async fn committed(&mut self, group: &str, topic: &str) -> (ErrorCode, i64) {
-        let topic = OffsetFetchRequestTopics {
-            name: topic.to_owned().into(),
-            partition_indexes: vec![0],
-            ..OffsetFetchRequestTopics::default()
-        };
-        let group = OffsetFetchRequestGroup {
-            group_id: group.to_owned().into(),
-            topics: Some(vec![topic]),
-            ..OffsetFetchRequestGroup::default()
-        };
-        let request = OffsetFetchRequest { groups: vec![group], ..OffsetFetchRequest::default() };
+        let request = offset_fetch_request(group, topic);
         for _ in Connection::looks() {
             let answer = self.ask(&request, OFFSET_FETCH).await;
             // A coordinator that has just started reads what it knows first.
