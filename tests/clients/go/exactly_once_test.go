@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -30,19 +31,21 @@ func copiedRecords(t *testing.T) int {
 	return count
 }
 
-// Copies in transactions until the context ends; tells of each that was committed how many records it has.
-func copyRecords(ctx context.Context, address, source, target, group, id string, copied chan<- int) error {
+// Copies in transactions until `stopping` ends, and the last one to its end; tells of each that was committed how many records it has.
+func copyRecords(ctx, stopping context.Context, address, source, target, group, id string, copied chan<- int) error {
 	session, err := kgo.NewGroupTransactSession(
 		kgo.SeedBrokers(address), kgo.TransactionalID(id), kgo.ConsumerGroup(group), kgo.ConsumeTopics(source),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.FetchMaxWait(100*time.Millisecond),
+		// A killed coordinator may forget that a member left, and waits for it once more.
+		kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(300*time.Millisecond),
 	)
 	if err != nil {
 		return err
 	}
 	defer session.Close()
-	for ctx.Err() == nil {
-		fetches := session.PollRecords(ctx, perTransaction)
+	for stopping.Err() == nil {
+		fetches := session.PollRecords(stopping, perTransaction)
 		if fetches.NumRecords() == 0 {
 			continue // It tells of a broker that is away, and asks again by itself.
 		}
@@ -55,7 +58,7 @@ func copyRecords(ctx context.Context, address, source, target, group, id string,
 		})
 		// Without an error and not committed: it was aborted, and is read again from the offsets of the one before.
 		committed, err := session.End(ctx, kgo.TransactionEndTry(promise.Err() == nil))
-		if err != nil && ctx.Err() == nil {
+		if err != nil {
 			return fmt.Errorf("ending a transaction: %w", err)
 		}
 		if committed {
@@ -72,21 +75,26 @@ func TestWhatSessionsCopiedIsThereOnceAndInOrderAfterTheBrokerWasKilledAgainAndA
 	source, target := createTopicOn(t, broker.address, copiedPartitions), createTopicOn(t, broker.address, copiedPartitions)
 	produce(t, numbered(source, records, copiedPartitions), own)
 
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	committed, failed := make(chan int), make(chan error, copiers)
-	for range copiers {
+	committed, ended := make(chan int), make(chan error)
+	var stops []context.CancelFunc
+	start := func() {
+		stopping, stop := context.WithCancel(t.Context())
+		stops = append(stops, stop)
 		go func() {
-			failed <- copyRecords(ctx, broker.address, source, target, "copiers", unique("copier"), committed)
+			ended <- copyRecords(t.Context(), stopping, broker.address, source, target, "copiers", unique("copier"), committed)
 		}()
 	}
-	copied, kills := 0, 0
+	for range copiers {
+		start()
+	}
+	copied, kills, running := 0, 0, copiers
 	for copied < records {
 		select {
 		case more := <-committed:
 			copied += more
-		case err := <-failed:
-			t.Fatalf("a copier ended after %d records and %d kills: %v", copied, kills, err)
+		case err := <-ended:
+			must(t, err)
+			running--
 		case <-time.After(patience):
 			t.Fatalf("nothing is copied any more after %d records and %d kills", copied, kills)
 		}
@@ -95,14 +103,25 @@ func TestWhatSessionsCopiedIsThereOnceAndInOrderAfterTheBrokerWasKilledAgainAndA
 			time.Sleep(rand.N(100 * time.Millisecond))
 			broker.kill()
 			broker.start(t)
-			kills++
+			// Another takes over from what one has committed.
+			stops[kills]()
+			start()
+			kills, running = kills+1, running+1
 		}
 	}
-	cancel()
-	for range copiers {
-		must(t, <-failed)
+	for _, stop := range stops {
+		stop()
+	}
+	for range running {
+		must(t, <-ended)
 	}
 	equal(t, "copied", records, copied)
+	offsets, err := kadm.NewClient(client(t, own)).FetchOffsets(within(t), "copiers")
+	must(t, err)
+	for p := range copiedPartitions {
+		offset, _ := offsets.Lookup(source, int32(p))
+		equal(t, fmt.Sprintf("offset committed in partition %d", p), int64((records-p+copiedPartitions-1)/copiedPartitions), offset.At)
+	}
 
 	// Behind an open transaction the last ones would not be read.
 	last := make([]*kgo.Record, copiedPartitions)

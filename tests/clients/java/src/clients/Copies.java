@@ -5,12 +5,14 @@ import static clients.Cluster.numbered;
 
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.TopicPartition;
@@ -75,6 +77,20 @@ final class Copies {
                 Check.equal(expected.get(i), found.get(i), "record " + i + " of partition " + partition);
             }
             Check.equal(expected.size(), found.size(), "records in partition " + partition);
+        }
+    }
+
+    /** The group has committed all of the source. */
+    static void checkOffsets(String bootstrap, String group, String source) throws Exception {
+        Map<TopicPartition, Long> expected = new HashMap<>();
+        for (int partition = 0; partition < PARTITIONS; partition++) {
+            expected.put(new TopicPartition(source, partition), (records() - partition + PARTITIONS - 1L) / PARTITIONS);
+        }
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap))) {
+            Map<TopicPartition, Long> found = new HashMap<>();
+            admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get()
+                .forEach((partition, committed) -> found.put(partition, committed.offset()));
+            Check.equal(expected, found, "committed offsets");
         }
     }
 

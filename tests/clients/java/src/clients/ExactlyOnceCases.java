@@ -39,6 +39,7 @@ final class ExactlyOnceCases {
             }
             Check.that(kills > 0 && kills >= Copies.records() / Copies.RECORDS_PER_KILL, "enough kills: " + kills);
             Copies.check(bootstrap, target);
+            Copies.checkOffsets(bootstrap, group, source);
             System.out.printf("%d records by Kafka's copier, %d kills%n", Copies.records(), kills);
         } finally {
             copiers.forEach(Process::destroyForcibly);
