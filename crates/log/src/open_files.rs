@@ -12,7 +12,7 @@ use rt::File;
 use rustc_hash::FxHashMap;
 
 use crate::locks::lock;
-use crate::names::Kind;
+use crate::names::{Kind, SEGMENT_KINDS};
 
 /// Which file: the segment's number in this process, and which of its files.
 pub(crate) type FileId = (u64, Kind);
@@ -64,7 +64,7 @@ impl OpenFiles {
     /// Lets go of all files of a segment that was deleted.
     pub(crate) fn forget(&self, segment: u64) {
         let mut held = lock(&self.held);
-        for kind in [Kind::Log, Kind::OffsetIndex, Kind::TimeIndex] {
+        for kind in SEGMENT_KINDS {
             if let Some((_, used)) = held.files.remove(&(segment, kind)) {
                 held.by_use.remove(&used);
             }

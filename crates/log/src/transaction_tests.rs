@@ -106,6 +106,20 @@ fn aborted_transactions_are_found_across_segments_and_restarts() {
 }
 
 #[test]
+fn files_of_segments_that_go_are_closed() {
+    let folder = Folder::new("closed");
+    let options = small_segments(&folder, Recovery::Clean);
+    let files = Arc::clone(&options.files);
+    let (mut log, _) = Log::open(&folder.fs, options).expect("opens");
+    run(&mut log, SCRIPT);
+    sync(&mut log, &folder.fs);
+    check_script(&log);
+    log.advance_start(Offset(14)).expect("moves");
+    assert!(0 < log.remove_before_start().expect("removes"));
+    assert_eq!(files.count(), 1, "the batches of the segment in use");
+}
+
+#[test]
 fn a_read_is_told_of_the_transactions_in_it_and_of_few_others() {
     let folder = Folder::new("told");
     let (mut log, _) = folder.open(Recovery::Clean);
