@@ -47,10 +47,13 @@ final class StreamsCases {
                     streams.start();
                     write(bootstrap, lines, part * perPart, (part + 1) * perPart);
                     int wanted = part < KILLS ? read[0] + 1 : words;
-                    Check.eventually(() -> {
-                        read[0] += reader.poll(Duration.ofMillis(100)).count();
-                        return wanted <= read[0];
-                    }, () -> wanted + " counts, there are " + read[0] + ", streams are " + streams.state());
+                    while (read[0] < wanted) {
+                        int before = read[0];
+                        Check.eventually(() -> {
+                            read[0] += reader.poll(Duration.ofMillis(100)).count();
+                            return before < read[0];
+                        }, () -> wanted + " counts, there are " + read[0] + ", streams are " + streams.state());
+                    }
                     if (part < KILLS) {
                         Copies.restart(broker);
                     }
