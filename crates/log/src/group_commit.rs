@@ -8,6 +8,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rt::channel::{mpsc, oneshot, watch};
 use rt::{File, Fs, Rt};
@@ -134,16 +135,16 @@ impl Rounds {
         }
         let files = round.iter().map(|request| request.job.files.len() + request.job.dirs.len()).sum();
         let method = self.chooser.choose(files);
-        let started = self.rt.now();
-        match method {
+        let busy = match method {
             SyncMethod::EachFile => self.each_file(round).await,
             SyncMethod::FileSystem => self.file_system(round).await,
-        }
-        self.chooser.measured(method, files, self.rt.now().saturating_since(started));
+        };
+        self.chooser.measured(method, files, busy);
     }
 
-    /// Syncs file by file, jobs dealt out to a few threads, each answered by its thread as soon as it is done.
-    async fn each_file(&self, round: Vec<Request>) {
+    /// Syncs file by file, jobs dealt out to a few threads, each answered by its thread as soon as it is done; yields how
+    /// long all threads together were busy.
+    async fn each_file(&self, round: Vec<Request>) -> Duration {
         let threads = round.len().clamp(1, THREADS_MAX);
         let mut hands: Vec<Vec<Request>> = (0..threads).map(|_| Vec::new()).collect();
         for (index, request) in round.into_iter().enumerate() {
@@ -155,31 +156,38 @@ impl Rounds {
             let (sender, receiver) = oneshot::channel();
             let rt = self.rt.clone();
             self.rt.spawn("group commit thread", async move {
-                let fs = rt.fs().clone();
+                let (started, fs) = (rt.now(), rt.fs().clone());
                 rt.blocking(move || sync_hand(&fs, hand)).await;
                 // The round waits for every thread, unless the runtime ends.
-                let _ = sender.send(());
+                let _ = sender.send(rt.now().saturating_since(started));
             });
             others.push(receiver);
         }
+        let started = self.rt.now();
         for Request { job, done } in own_hand {
             self.rt.blocking_here(|| done(job.run(self.rt.fs()))).await;
         }
+        let mut busy = self.rt.now().saturating_since(started);
         for other in others {
             // It ends without a word only when the runtime does.
-            let _ = other.await;
+            busy += other.await.unwrap_or_default();
         }
+        busy
     }
 
-    async fn file_system(&mut self, round: Vec<Request>) {
+    /// Syncs everything at once; yields how long that took.
+    async fn file_system(&mut self, round: Vec<Request>) -> Duration {
+        let started = self.rt.now();
         let sync = || self.rt.fs().sync_filesystem(&self.anchor);
         let result = self.rt.blocking_here(sync).await.map_err(Arc::new);
+        let busy = self.rt.now().saturating_since(started);
         if let Err(error) = &result {
             self.failed.send_replace(Some(Arc::clone(error)));
         }
         for Request { job, done } in round {
             done(Synced { ticket: job.ticket, result: result.clone() });
         }
+        busy
     }
 }
 

@@ -1,7 +1,8 @@
 //! How to make a round of files durable: one by one, or the whole file system at once.
 //!
 //! One by one costs by the file, the whole costs by what everybody wrote, so neither is best always (D1). Both are
-//! measured, round by round; the other one is taken when it is clearly faster, and tried again now and then.
+//! measured, round by round, by the time that threads were busy with it: several files at once take no longer than one, but
+//! each makes its own trips to the disk. The other method is taken when it is clearly cheaper, and tried again now and then.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ pub(crate) enum SyncMethod {
 }
 
 /// Rounds of fewer files never sync the whole file system: what is written once in a while waits for nobody else's bytes.
-const FILES_MIN: usize = 3;
+const FILES_MIN: usize = 2;
 
 /// Rounds of many files after which the method not in use is measured again.
 const PROBE_EVERY: u32 = 64;
@@ -73,11 +74,11 @@ impl MethodChooser {
         self.current
     }
 
-    /// Hears how long a round took.
-    pub(crate) fn measured(&mut self, method: SyncMethod, files: usize, took: Duration) {
+    /// Hears how long all threads together were busy with a round.
+    pub(crate) fn measured(&mut self, method: SyncMethod, files: usize, busy: Duration) {
         let (slot, newest) = match method {
-            SyncMethod::EachFile => (&mut self.seconds_per_file, took.as_secs_f64() / as_f64(files.max(1))),
-            SyncMethod::FileSystem => (&mut self.seconds_per_file_system, took.as_secs_f64()),
+            SyncMethod::EachFile => (&mut self.seconds_per_file, busy.as_secs_f64() / as_f64(files.max(1))),
+            SyncMethod::FileSystem => (&mut self.seconds_per_file_system, busy.as_secs_f64()),
         };
         *slot = Some(slot.map_or(newest, |known| known + (newest - known) * NEWEST_WEIGHT));
     }
@@ -91,7 +92,7 @@ fn as_f64(files: usize) -> f64 {
 mod tests {
     use super::*;
 
-    /// Runs rounds of `files` where each method takes a fixed time; says how often the file system was synced.
+    /// Runs rounds of `files` where each method keeps threads busy for a fixed time; says how often the file system was synced.
     fn whole_rounds(
         chooser: &mut MethodChooser,
         rounds: u32,
@@ -102,12 +103,12 @@ mod tests {
         let mut whole_rounds = 0;
         for _ in 0..rounds {
             let method = chooser.choose(files);
-            let took = match method {
+            let busy = match method {
                 SyncMethod::EachFile => per_file_ms * u64::try_from(files).expect("small"),
                 SyncMethod::FileSystem => whole_ms,
             };
             whole_rounds += u32::from(method == SyncMethod::FileSystem);
-            chooser.measured(method, files, Duration::from_millis(took));
+            chooser.measured(method, files, Duration::from_millis(busy));
         }
         whole_rounds
     }
@@ -119,11 +120,11 @@ mod tests {
     }
 
     #[test]
-    fn the_faster_method_is_found_and_found_again() {
+    fn the_cheaper_method_is_found_and_found_again() {
         let mut chooser = MethodChooser::new(true);
-        assert!(95 <= whole_rounds(&mut chooser, 100, 100, 1, 5), "syncfs is faster");
+        assert!(95 <= whole_rounds(&mut chooser, 100, 100, 1, 5), "syncfs is cheaper");
         whole_rounds(&mut chooser, 40, 100, 1, 500);
-        assert!(whole_rounds(&mut chooser, 100, 100, 1, 500) <= 2, "a foreign writer made it slow");
+        assert!(whole_rounds(&mut chooser, 100, 100, 1, 500) <= 2, "a foreign writer made it dear");
         whole_rounds(&mut chooser, 64 * 20, 100, 1, 5);
         assert!(95 <= whole_rounds(&mut chooser, 100, 100, 1, 5), "it was tried again");
     }
