@@ -204,8 +204,8 @@ impl Producer {
     /// Adds a record to its partition's batch; waits while the buffer is full.
     ///
     /// # Errors
-    /// The record cannot be sent at all: too large, no such topic, no such partition. What happens to it later is the
-    /// [`Delivery`]'s to tell.
+    /// The record cannot be sent at all: too large, no such topic, no such partition, or nobody told of the topic for as
+    /// long as the client tries. What happens to it later is the [`Delivery`]'s to tell.
     pub async fn send(&self, topic: &TopicName, record: NewRecord<'_>) -> Result<Delivery, Error> {
         let shared = &self.shared;
         let bytes = record.bytes();
@@ -213,7 +213,14 @@ impl Producer {
         if bytes_max < bytes {
             return Err(Error::RecordTooLarge { bytes, bytes_max });
         }
-        let partition = self.partition_for(topic, &record, bytes).await?;
+        let mut backoff = shared.client.backoff();
+        let partition = loop {
+            match self.partition_for(topic, &record, bytes).await {
+                Ok(partition) => break partition,
+                Err(error) if error.is_retriable() => backoff.wait(shared.client.rt(), error).await?,
+                Err(error) => return Err(error),
+            }
+        };
         let held = bytes + RECORD_OVERHEAD_BYTES;
         let permits = u32::try_from(held).map_err(|_| Error::RecordTooLarge { bytes, bytes_max })?;
         // The semaphore is never closed while the producer lives.
