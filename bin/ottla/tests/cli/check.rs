@@ -67,7 +67,7 @@ fn a_start_does_without_damaged_files_that_can_be_made_anew() {
     flip(&data.join("t-0/partition.metadata"), 25);
     flip(&data.join("t-0/leader-epoch-checkpoint"), 6);
     flip(&data.join("recovery-point-offset-checkpoint"), 6);
-    let mut broker = Broker::start_on(folder);
+    let mut broker = Broker::start_on(folder, &[]);
     assert_eq!(broker.run("consume t -o start:end").json().len(), 2, "nothing is lost");
     broker.stop();
     let _folder = broker.into_folder();

@@ -34,11 +34,11 @@ impl Broker {
     pub fn start_with(settings: &[&str]) -> Broker {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Broker::start_on(Folder::new(env!("CARGO_TARGET_TMPDIR"), &format!("cli-{number}")))
+        Broker::start_on(Folder::new(env!("CARGO_TARGET_TMPDIR"), &format!("cli-{number}")), settings)
     }
 
     /// One on what another left behind.
-    pub fn start_on(folder: Folder) -> Broker {
+    pub fn start_on(folder: Folder, settings: &[&str]) -> Broker {
         let mut serve = Command::new(OTTLA);
         serve.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.path().join("data"));
         serve.args(settings.iter().flat_map(|setting| ["--set", setting]));
