@@ -64,6 +64,33 @@ async fn write(rt: &Rt, server: &Server<'_>, place: &TopicPartition, records: i6
     }
 }
 
+/// A broker with a topic of two partitions, the first of which has records.
+struct World<'a> {
+    sim: &'a Sim,
+    server: Server<'a>,
+    rt: Rt,
+    topic: TopicName,
+}
+
+/// Runs `test` on such a world: the broker's settings, the topic's, and how many records.
+fn world(
+    seed: u64,
+    settings: &[(&str, &str)],
+    configs: &[(&str, &str)],
+    records: i64,
+    test: impl AsyncFn(World<'_>),
+) {
+    let sim = Sim::new(seed);
+    sim.run(async {
+        let server = Server::new(&sim, settings);
+        server.start().await.unwrap();
+        let rt = sim.node("client");
+        let topic = create_topic_with(&server.client(&rt).await, "orders", 2, configs).await;
+        write(&rt, &server, &TopicPartition::new(topic.clone(), 0), records).await;
+        test(World { sim: &sim, server, rt, topic }).await;
+    });
+}
+
 /// The folders in the data folder whose names begin so.
 fn folders(sim: &Sim, begin: &str) -> Vec<PathBuf> {
     let found = sim.node(NODE).fs().read_dir(Path::new("/data")).unwrap().into_iter();
@@ -78,13 +105,7 @@ const LONG_AFTER: Duration = Duration::from_secs(120);
 
 #[test]
 fn no_flipped_bit_in_a_topic_id_costs_a_record() {
-    let sim = Sim::new(2);
-    sim.run(async {
-        let server = Server::new(&sim, &[]);
-        server.start().await.unwrap();
-        let rt = sim.node("client");
-        let topic = create_topic(&server.client(&rt).await, "orders", 2).await;
-        write(&rt, &server, &TopicPartition::new(topic.clone(), 0), 1).await;
+    world(2, &[], &[], 1, async |World { sim, server, rt, topic }| {
         server.stop().await;
         let path = Path::new("/data/orders-0/partition.metadata");
         let written = sim.node(NODE).fs().read(path).unwrap();
@@ -97,19 +118,13 @@ fn no_flipped_bit_in_a_topic_id_costs_a_record() {
             server.stop().await;
             assert_eq!(sim.node(NODE).fs().read(path).unwrap(), written, "bit {bit}: it is written again");
         }
-        assert_eq!(folders(&sim, "orders").len(), 2);
+        assert_eq!(folders(sim, "orders").len(), 2);
     });
 }
 
 #[test]
 fn a_damaged_checkpoint_that_only_saves_work_is_done_without() {
-    let sim = Sim::new(5);
-    sim.run(async {
-        let server = Server::new(&sim, &[]);
-        server.start().await.unwrap();
-        let rt = sim.node("client");
-        let topic = create_topic(&server.client(&rt).await, "orders", 2).await;
-        write(&rt, &server, &TopicPartition::new(topic.clone(), 0), 3).await;
+    world(5, &[], &[], 3, async |World { sim, server, rt, topic }| {
         server.stop().await;
         for name in ["data/recovery-point-offset-checkpoint", "data/orders-0/leader-epoch-checkpoint"] {
             let path = Path::new("/").join(name);
@@ -130,13 +145,7 @@ fn a_damaged_checkpoint_that_only_saves_work_is_done_without() {
 
 #[test]
 fn a_folder_that_no_topic_has_is_kept_aside() {
-    let sim = Sim::new(3);
-    sim.run(async {
-        let server = Server::new(&sim, &[]);
-        server.start().await.unwrap();
-        let rt = sim.node("client");
-        let topic = create_topic(&server.client(&rt).await, "orders", 2).await;
-        write(&rt, &server, &TopicPartition::new(topic.clone(), 0), 3).await;
+    world(3, &[], &[], 3, async |World { sim, server, rt, topic }| {
         server.stop().await;
         let fs = || sim.node(NODE).fs().clone();
         let batches = fs().read(Path::new("/data/orders-0/00000000000000000000.log")).unwrap();
@@ -148,7 +157,7 @@ fn a_folder_that_no_topic_has_is_kept_aside() {
             let seen = fetch(&rt, &server, &topic, 0).await;
             assert_eq!(seen[0], (ErrorCode::None, false), "a log of the topic's own has its place");
             server.stop().await;
-            let stray = folders(&sim, "orders-0.");
+            let stray = folders(sim, "orders-0.");
             assert!(stray.len() == 1 && stray[0].to_str().unwrap().ends_with("-stray"), "{stray:?}");
             assert_eq!(fs().read(&stray[0].join("00000000000000000000.log")).unwrap(), batches);
         }
@@ -177,15 +186,9 @@ fn the_folder_of_a_deleted_topic_goes_even_where_a_crash_brings_its_name_back() 
 
 #[test]
 fn what_is_damaged_or_unreadable_is_refused_and_its_neighbours_are_served() {
-    let sim = Sim::new(1);
-    sim.run(async {
-        let server = Server::new(&sim, &[("log.index.interval.bytes", "100")]);
-        server.start().await.unwrap();
-        let rt = sim.node("client");
-        let topic = create_topic(&server.client(&rt).await, "orders", 2).await;
-        for partition in 0..2 {
-            write(&rt, &server, &TopicPartition::new(topic.clone(), partition), RECORDS).await;
-        }
+    let settings = [("log.index.interval.bytes", "100")];
+    world(1, &settings, &[], RECORDS, async |World { sim, server, rt, topic }| {
+        write(&rt, &server, &TopicPartition::new(topic.clone(), 1), RECORDS).await;
         server.stop().await;
         let log = Path::new("/data/orders-0/00000000000000000000.log");
         // In the middle of the value of record 5; each batch takes some 1,080 bytes.
@@ -208,13 +211,7 @@ fn what_is_damaged_or_unreadable_is_refused_and_its_neighbours_are_served() {
 
 #[test]
 fn what_cannot_be_read_while_it_is_sent_is_refused_from_then_on() {
-    let sim = Sim::new(6);
-    sim.run(async {
-        let server = Server::new(&sim, &[]);
-        server.start().await.unwrap();
-        let rt = sim.node("client");
-        let topic = create_topic(&server.client(&rt).await, "orders", 2).await;
-        write(&rt, &server, &TopicPartition::new(topic.clone(), 0), RECORDS).await;
+    world(6, &[], &[], RECORDS, async |World { sim, server, rt, topic }| {
         let log = Path::new("/data/orders-0/00000000000000000000.log");
         sim.disk(NODE).make_unreadable(log, 10 * 1_080 + 400..10 * 1_080 + 600).unwrap();
         let mut connection = Raw::connect(&rt, server.address()).await.unwrap();
@@ -230,15 +227,9 @@ fn what_cannot_be_read_while_it_is_sent_is_refused_from_then_on() {
 
 #[test]
 fn the_scrubber_finds_damage_before_anybody_reads_it() {
-    let sim = Sim::new(7);
-    sim.run(async {
-        let settings = [("ottla.scrub.bytes.per.second", "1000000"), ("log.index.interval.bytes", "100")];
-        let server = Server::new(&sim, &settings);
-        server.start().await.unwrap();
-        let rt = sim.node("client");
-        let configs = [("internal.segment.bytes", "4000")];
-        let topic = create_topic_with(&server.client(&rt).await, "orders", 2, &configs).await;
-        write(&rt, &server, &TopicPartition::new(topic.clone(), 0), RECORDS).await;
+    let settings = [("ottla.scrub.bytes.per.second", "1000000"), ("log.index.interval.bytes", "100")];
+    let configs = [("internal.segment.bytes", "4000")];
+    world(7, &settings, &configs, RECORDS, async |World { sim, server, rt, topic }| {
         let log = Path::new("/data/orders-0/00000000000000000000.log");
         sim.disk(NODE).flip_bit(log, 1_080 + 500, 3).unwrap();
         assert_eq!(
