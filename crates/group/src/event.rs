@@ -162,8 +162,8 @@ pub struct CommittingTransaction {
     pub producer: ProducerId,
     /// Its incarnation.
     pub epoch: ProducerEpoch,
-    /// Of a producer that keeps its epoch: where the partition ended when its coordinator was asked. A marker behind it may
-    /// have ended just this transaction, and the append is refused.
+    /// Of a producer that keeps its epoch: where the partition ended when its coordinator was asked, if it was. A marker
+    /// behind it may have ended just this transaction, and the append is refused.
     pub asked_at: Option<Offset>,
 }
 

@@ -62,6 +62,7 @@ fn deed(now: NowMs, action: Action) -> Deed<Groups> {
             let producer = Producer { id: transaction.producer, epoch: transaction.epoch, base_sequence: -1 };
             let options =
                 BatchOptions { producer: Some(producer), transactional: true, ..BatchOptions::default() };
+            // Where it did not have to be asked, no marker makes the answer void either; these batches bear no sequence.
             let verified = transaction.asked_at.map_or(Verified::ForEpoch, Verified::Since);
             Deed::Append(Write::Transactional(batch(now, &records, options), verified))
         }

@@ -120,9 +120,8 @@ async fn verify(
     let (producer, epoch) = (ProducerId(request.producer_id), ProducerEpoch(request.producer_epoch));
     let protocol = if adds { TransactionVersion::Tv2 } else { TransactionVersion::Tv1 };
     let verifies = call.node.verifies(protocol);
-    // Where nothing is asked, no marker makes the answer void.
-    let asked_at = if verifies { partition.high_watermark() } else { Offset(i64::MAX) };
-    let transaction = CommittingTransaction { producer, epoch, asked_at: Some(asked_at).filter(|_| !adds) };
+    let asked_at = (verifies && !adds).then(|| partition.high_watermark());
+    let transaction = CommittingTransaction { producer, epoch, asked_at };
     if !verifies || partition.has_open_transaction(producer, epoch) {
         return Ok(transaction);
     }
