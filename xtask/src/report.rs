@@ -1,6 +1,7 @@
 //! What ran, how it ended, and how long it took: a line per step, and one line at the end that sums up.
 //!
-//! - R1 A step that fails shows what it wrote.
+//! - R1 A step that fails shows what it wrote; which of its tests failed stands once more at the end, where whoever sees
+//!   only the last lines finds it.
 //! - R2 Steps may run on several threads; a line is never cut by another.
 
 use std::fs;
@@ -68,15 +69,31 @@ impl Outcome {
 /// Lines of a failed step's output that are shown; the log file has all of them.
 const SHOWN_LINES: usize = 300;
 
+/// Failures of a step that are named again at the end.
+const FAILURES_SHOWN: usize = 10;
+
 fn tail(output: &str) -> String {
     let lines: Vec<&str> = output.lines().collect();
     let from = lines.len().saturating_sub(SHOWN_LINES);
     lines[from..].join("\n")
 }
 
+/// The lines in which the runners of the suites name a test that failed; of a panic, also what it says.
+fn failed_tests(output: &str) -> impl Iterator<Item = &str> {
+    let mut panicked = false;
+    let names = move |line: &&str| {
+        let says = std::mem::replace(&mut panicked, line.contains("panicked at"));
+        says || panicked
+            || line.ends_with("... FAILED")
+            || ["FAILED ", "FAIL ", "--- FAIL: ", "not ok ", "✖ "].iter().any(|how| line.starts_with(how))
+    };
+    output.lines().map(str::trim_start).filter(names).take(FAILURES_SHOWN)
+}
+
 /// The steps so far.
 pub struct Report {
     total: Mutex<Tally>,
+    failures: Mutex<Vec<String>>,
     logs: PathBuf,
     strict: bool,
     figures: bool,
@@ -88,7 +105,7 @@ impl Report {
         let logs = workspace.target.join("xtask");
         fs::create_dir_all(&logs).with_context(|| format!("creating {}", logs.display()))?;
         let strict = std::env::var("CI").is_ok_and(|value| value == "true");
-        Ok(Self { total: Mutex::new(Tally::default()), logs, strict, figures })
+        Ok(Self { total: Mutex::default(), failures: Mutex::default(), logs, strict, figures })
     }
 
     /// Runs one step and prints how it ended. An error is a failure of the step.
@@ -112,6 +129,8 @@ impl Report {
             Outcome::Failed(tally, what) => {
                 // A process may end badly without naming a failed test.
                 let tally = Tally { failed: tally.failed.max(1), ..tally };
+                let mut failures = self.failures.lock().expect("no step panics while it adds");
+                failures.extend(failed_tests(&what).map(|line| format!("{name}: {line}")));
                 (
                     tally,
                     format!(
@@ -137,8 +156,11 @@ impl Report {
         self.logs.join(format!("{name}.log"))
     }
 
-    /// The last line: how many passed, failed and were skipped.
+    /// The tests that failed, and the last line: how many passed, failed and were skipped.
     pub fn summary(&self) {
+        for failure in &*self.failures.lock().expect("no step panics while it adds") {
+            self.line(failure);
+        }
         let total = *self.total.lock().expect("no step panics while it adds");
         self.line(&format!("\n{} passed, {} failed{}", total.passed, total.failed, skipped(total)));
     }
@@ -152,4 +174,19 @@ impl Report {
 
 fn skipped(tally: Tally) -> String {
     if tally.skipped == 0 { String::new() } else { format!(", {} skipped", tally.skipped) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tests_that_failed_are_named() {
+        let rust = "test a ... ok\nthread 'b' (1) panicked at src/b.rs:1:2:\nleft is not right\nstack backtrace:\ntest b ... FAILED\n";
+        let panic = ["thread 'b' (1) panicked at src/b.rs:1:2:", "left is not right", "test b ... FAILED"];
+        assert_eq!(failed_tests(rust).collect::<Vec<_>>(), panic);
+        let others = "ok 1 - c\nnot ok 2 - d\n    --- FAIL: TestE/zstd (0.10s)\nFAIL F.g (1.0 s)\nFAILED h.py::i\n1 passed";
+        let named = ["not ok 2 - d", "--- FAIL: TestE/zstd (0.10s)", "FAIL F.g (1.0 s)", "FAILED h.py::i"];
+        assert_eq!(failed_tests(others).collect::<Vec<_>>(), named);
+    }
 }
