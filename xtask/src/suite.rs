@@ -27,6 +27,9 @@ use crate::workspace::Workspace;
 /// A suite takes about a minute; what hangs is killed after five.
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// Kafka takes its time to start, and some tests kill it again and again.
+const REFERENCE_LIMIT: Duration = Duration::from_secs(900);
+
 /// One run of suites against one kind of broker.
 pub struct Context<'a> {
     /// Source and target folders.
@@ -63,7 +66,11 @@ impl Context<'_> {
         self.environment(&mut command).env("OTTLA_BOOTSTRAP", broker.bootstrap());
         // Under a name of their own, so that `cargo test` of whoever has the other one set stays in the simulator.
         command.env("OTTLA_CORNERS_BOOTSTRAP", broker.bootstrap());
-        let ended = process::run(&mut command, &self.report.log(name), LIMIT)?;
+        let limit = match self.broker {
+            Broker::Ottla => LIMIT,
+            Broker::Reference => REFERENCE_LIMIT,
+        };
+        let ended = process::run(&mut command, &self.report.log(name), limit)?;
         let outcome = Outcome::of(&ended, count);
         let stopped = broker.stop();
         Ok(match (outcome, stopped) {

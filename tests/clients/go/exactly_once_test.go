@@ -3,6 +3,7 @@ package clients
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -39,6 +40,8 @@ func copyRecords(ctx, stopping context.Context, address, source, target, group, 
 		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.FetchMaxWait(100*time.Millisecond),
 		// A killed coordinator may forget that a member left, and waits for it once more.
 		kgo.SessionTimeout(6*time.Second), kgo.HeartbeatInterval(300*time.Millisecond),
+		// Whatever it asks for while the broker is away, it asks again until that is back; Kafka takes its time.
+		kgo.RequestRetries(math.MaxInt32), kgo.RetryTimeout(2*patience),
 	)
 	if err != nil {
 		return err

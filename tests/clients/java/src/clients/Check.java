@@ -7,8 +7,8 @@ import java.util.function.Supplier;
 
 /** What must hold, at once or soon; and which refusal a request must meet. */
 final class Check {
-    /** How long anything but a session timeout may take: generous, because continuous integration is slow. */
-    static final Duration PATIENCE = Duration.ofSeconds(30);
+    /** How long anything but a session timeout may take: generous, because continuous integration is slow, and so is Kafka's start. */
+    static final Duration PATIENCE = Duration.ofSeconds(60);
 
     static void equal(Object expected, Object actual, String what) {
         if (!Objects.equals(expected, actual)) {

@@ -227,7 +227,7 @@ final class LogFileCases {
 
     /** Waits until everything but the segment in use was compacted, as the broker has written down. */
     private static void awaitCompaction(Broker broker, String topic) throws Exception {
-        Path checkpoint = broker.folder.resolve("cleaner-offset-checkpoint");
+        Path checkpoint = broker.logs().resolve("cleaner-offset-checkpoint");
         Check.eventually(() -> {
             List<Path> segments = broker.files(topic, ".log");
             String inUse = segments.get(segments.size() - 1).getFileName().toString().replace(".log", "");

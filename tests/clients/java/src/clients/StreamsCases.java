@@ -95,6 +95,8 @@ final class StreamsCases {
             .mapValues((word, count) -> word + " " + count)
             .to(counts);
         Properties config = new Properties();
+        // A killed coordinator may forget that a member left, and waits for it once more.
+        config.putAll(Map.of("session.timeout.ms", 6_000, "heartbeat.interval.ms", 300));
         config.putAll(Map.of(
             StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrap,
             StreamsConfig.APPLICATION_ID_CONFIG, application,
