@@ -26,7 +26,7 @@ use txn::TxnConfig;
 use crate::admin::draw_uuid;
 use crate::checkpointer::{self, Checkpointer};
 use crate::cleaner;
-use crate::coordinator::Coordinators;
+use crate::coordinator::{Coordinators, TransactionSettings};
 use crate::disk::{self, DiskSpace};
 use crate::fetch_sessions::FetchSessions;
 use crate::flusher;
@@ -142,7 +142,9 @@ impl Broker {
         let broker_epoch = register(rt, &quorum, &config, &storage, &addresses).await?;
         let opener = Arc::new(Opener::new(rt, config.node_id, Arc::clone(&storage), &commit, disk.room()));
         let (coordinators, _) = Coordinators::new(rt.clone(), group_config(&config));
-        let (transactions, ordered_markers) = Coordinators::new(rt.clone(), txn_config(&config));
+        let settings_of_transactions =
+            TransactionSettings { config: txn_config(&config), images: quorum.images() };
+        let (transactions, ordered_markers) = Coordinators::new(rt.clone(), settings_of_transactions);
         let node = Arc::new(Node {
             rt: rt.clone(),
             cluster_id: storage.meta().cluster_id,

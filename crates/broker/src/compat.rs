@@ -71,7 +71,7 @@ const KAFKA: &[(i16, &str, i16, i16, &str)] = &[
     (50, "DescribeUserScramCredentials", 0, 0, "No SASL: there are no credentials."),
     (51, "AlterUserScramCredentials", 0, 0, "No SASL: setting one is refused with a sentence."),
     (55, "DescribeQuorum", 0, 2, "One node: it leads, and is the only voter."),
-    (57, "UpdateFeatures", 0, 2, "One feature, transaction.version, at level 2: every change is refused."),
+    (57, "UpdateFeatures", 0, 2, "One feature, transaction.version."),
     (60, "DescribeCluster", 0, 2, ""),
     (61, "DescribeProducers", 0, 0, ""),
     (64, "UnregisterBroker", 0, 0, "more than one node: the only broker cannot leave"),

@@ -461,6 +461,7 @@ pub fn controller_code(error: &ControllerError) -> ErrorCode {
         | ControllerError::UnknownElection(_)
         | ControllerError::UnknownClientMetricsConfig(_)
         | ControllerError::NamelessClientMetrics => ErrorCode::InvalidRequest,
+        ControllerError::InvalidFeatureLevel { .. } => ErrorCode::InvalidUpdateVersion,
         ControllerError::OtherCluster { .. } => ErrorCode::InconsistentClusterId,
         ControllerError::BrokerNotRegistered(_) => ErrorCode::BrokerIdNotRegistered,
         ControllerError::StaleBrokerEpoch { .. } => ErrorCode::StaleBrokerEpoch,

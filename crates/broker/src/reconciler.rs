@@ -127,7 +127,8 @@ impl Reconciler {
             Change::ClusterCreated(_)
             | Change::BrokerRegistered(_)
             | Change::TopicCreated(_)
-            | Change::ProducerIdsAllocated { .. } => {}
+            | Change::ProducerIdsAllocated { .. }
+            | Change::FeatureLevelSet(_) => {}
         }
     }
 

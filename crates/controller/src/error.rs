@@ -8,6 +8,8 @@ use std::fmt;
 use config::ConfigError;
 use model::{BrokerId, ClusterId, PartitionIndex, TopicId, TopicName, TopicNameError, limits};
 
+use crate::features::{Feature, FeatureRefusal};
+
 /// Why the controller refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ControllerError {
@@ -144,6 +146,16 @@ pub enum ControllerError {
     /// INVALID_REQUEST.
     NamelessClientMetrics,
 
+    /// INVALID_UPDATE_VERSION.
+    InvalidFeatureLevel {
+        /// The feature.
+        feature: String,
+        /// The level asked for.
+        level: i16,
+        /// What is wrong with it.
+        reason: FeatureRefusal,
+    },
+
     /// INCONSISTENT_CLUSTER_ID.
     OtherCluster {
         /// This cluster's id.
@@ -164,6 +176,26 @@ pub enum ControllerError {
     },
     /// UNKNOWN_SERVER_ERROR: 2^63 producer ids are gone.
     OutOfProducerIds,
+}
+
+impl fmt::Display for FeatureRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FeatureRefusal::UnknownChange => {
+                f.write_str("The controller does not support the given upgrade type.")
+            }
+            FeatureRefusal::Negative => f.write_str("A feature version cannot be less than 0."),
+            FeatureRefusal::UnknownFeature => f.write_str("This controller does not support this feature."),
+            FeatureRefusal::OutOfRange(Feature { lowest, highest, .. }) => {
+                write!(f, "This controller only supports versions {lowest}-{highest}")
+            }
+            FeatureRefusal::WouldLower => f.write_str(
+                "Can't downgrade the version of this feature without setting the upgrade type to either safe or \
+                 unsafe downgrade.",
+            ),
+            FeatureRefusal::WouldRaise => f.write_str("Can't downgrade to a newer version."),
+        }
+    }
 }
 
 impl From<TopicNameError> for ControllerError {
@@ -262,6 +294,11 @@ impl fmt::Display for ControllerError {
             UnknownGroupConfig(key) => write!(f, "Unknown group config name: {key}"),
             UnknownClientMetricsConfig(key) => write!(f, "Unknown client metrics configuration: {key}"),
             NamelessClientMetrics => f.write_str("Subscription name can't be empty"),
+            InvalidFeatureLevel { feature, level, reason } => write!(
+                f,
+                "The update failed for all features since the following feature had an error: Invalid update \
+                 version {level} for feature {feature}. {reason}"
+            ),
             OtherCluster { ours, asked } => {
                 write!(f, "This is cluster {ours}; the broker belongs to cluster {asked}.")
             }

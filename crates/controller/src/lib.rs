@@ -9,6 +9,7 @@
 mod broker;
 mod configs;
 mod error;
+mod features;
 mod partitions;
 mod placement;
 mod replicas;
@@ -20,6 +21,9 @@ pub use broker::{
 };
 pub use configs::{Alteration, AlterationKind, alter_configs, replace_configs};
 pub use error::ControllerError;
+pub use features::{
+    FEATURES, Feature, FeatureChange, FeatureRefusal, FeatureUpdate, transaction_version, update_feature,
+};
 pub use partitions::{MorePartitions, create_partitions};
 pub use replicas::{Election, elect_leader, reassign};
 pub use topics::{

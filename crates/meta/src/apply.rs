@@ -44,6 +44,8 @@ pub enum Change {
         /// The first of the block.
         first: ProducerId,
     },
+    /// A feature has a new level.
+    FeatureLevelSet(String),
 }
 
 /// Why an entry does not fit the image. Deterministic; nothing took effect.
@@ -214,6 +216,10 @@ impl Image {
                 }
                 self.next_producer_id = *next;
                 changes.push(Change::ProducerIdsAllocated { broker_id: *broker_id, first });
+            }
+            MetadataRecord::FeatureLevelSet { feature, level } => {
+                self.feature_levels.insert(feature.clone(), *level);
+                changes.push(Change::FeatureLevelSet(feature.clone()));
             }
         }
         self.hash = self.hash.then(record);

@@ -122,6 +122,7 @@ pub struct Image {
     pub(crate) topic_ids: PersistentMap<MetricName, TopicId>,
     pub(crate) configs: PersistentMap<ConfigResource, Arc<BTreeMap<String, String>>>,
     pub(crate) next_producer_id: ProducerId,
+    pub(crate) feature_levels: PersistentMap<String, i16>,
 }
 
 impl Image {
@@ -136,6 +137,7 @@ impl Image {
             topic_ids: PersistentMap::default(),
             configs: PersistentMap::default(),
             next_producer_id: ProducerId(0),
+            feature_levels: PersistentMap::default(),
         }
     }
 
@@ -210,6 +212,11 @@ impl Image {
         self.next_producer_id
     }
 
+    /// The level a feature was brought to; `None` while nobody has asked for one.
+    pub fn feature_level(&self, feature: &str) -> Option<i16> {
+        self.feature_levels.get_by(|own| own.as_str().cmp(feature)).map(|(_, &level)| level)
+    }
+
     /// The shortest list of records that says the same (M3); [`Image::restore`] reads it.
     pub fn to_records(&self) -> Vec<MetadataRecord> {
         let mut records = Vec::new();
@@ -242,6 +249,11 @@ impl Image {
                 next: self.next_producer_id(),
             });
         }
+        records.extend(
+            self.feature_levels
+                .iter()
+                .map(|(feature, &level)| MetadataRecord::FeatureLevelSet { feature: feature.clone(), level }),
+        );
         records
     }
 }

@@ -222,6 +222,13 @@ pub enum MetadataRecord {
         /// The first id that is still nobody's.
         next: ProducerId,
     },
+    /// A feature of the cluster was brought to a level.
+    FeatureLevelSet {
+        /// Kafka's name for it.
+        feature: String,
+        /// The level in force from now on.
+        level: i16,
+    },
 }
 
 mod record_type {
@@ -234,6 +241,7 @@ mod record_type {
     pub const CONFIG_SET: u8 = 7;
     pub const CONFIG_REMOVED: u8 = 8;
     pub const PRODUCER_IDS_ALLOCATED: u8 = 9;
+    pub const FEATURE_LEVEL_SET: u8 = 10;
 }
 
 /// The version all records are at.
@@ -277,6 +285,10 @@ impl MetadataRecord {
                 to.signed(broker_epoch.0);
                 to.signed(next.0);
             }
+            MetadataRecord::FeatureLevelSet { feature, level } => {
+                to.text(feature);
+                to.signed(i64::from(*level));
+            }
         }
     }
 
@@ -285,7 +297,7 @@ impl MetadataRecord {
         let mut from = Reader::new(bytes);
         let record_type = from.byte("record type")?;
         let version = from.byte("record version")?;
-        if !(record_type::CLUSTER_CREATED..=record_type::PRODUCER_IDS_ALLOCATED).contains(&record_type) {
+        if !(record_type::CLUSTER_CREATED..=record_type::FEATURE_LEVEL_SET).contains(&record_type) {
             return Err(DecodeError::UnknownRecordType(record_type));
         }
         if version != VERSION {
@@ -307,6 +319,7 @@ impl MetadataRecord {
             MetadataRecord::ConfigSet { .. } => record_type::CONFIG_SET,
             MetadataRecord::ConfigRemoved { .. } => record_type::CONFIG_REMOVED,
             MetadataRecord::ProducerIdsAllocated { .. } => record_type::PRODUCER_IDS_ALLOCATED,
+            MetadataRecord::FeatureLevelSet { .. } => record_type::FEATURE_LEVEL_SET,
         }
     }
 }
@@ -377,6 +390,11 @@ fn decode_fields(record_type: u8, from: &mut Reader<'_>) -> Result<MetadataRecor
             broker_id: BrokerId(from.signed_32("broker id")?),
             broker_epoch: BrokerEpoch(from.signed("broker epoch")?),
             next: ProducerId(from.signed("next producer id")?),
+        },
+        record_type::FEATURE_LEVEL_SET => MetadataRecord::FeatureLevelSet {
+            feature: from.text("feature")?.to_owned(),
+            level: i16::try_from(from.signed("feature level")?)
+                .map_err(|_| DecodeError::BadNumber("feature level"))?,
         },
         unknown => return Err(DecodeError::UnknownRecordType(unknown)),
     })

@@ -106,6 +106,10 @@ fn any_record() -> impl Strategy<Value = MetadataRecord> {
             broker_epoch: BrokerEpoch(-1),
             next: ProducerId(i64::from(next)),
         }),
+        1 => any::<i16>().prop_map(|level| MetadataRecord::FeatureLevelSet {
+            feature: "transaction.version".to_owned(),
+            level,
+        }),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! What a coordinator is told about its limits and delays; every duration in ms.
 
-use model::limits;
+use model::{TransactionVersion, limits};
 
 /// Settings of one coordinator. `Default` is Kafka's default, bounded by `limits`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,39 @@ pub struct TxnConfig {
     pub ids_max: usize,
     /// Bytes one `Action::Append` may take in the log, `max.message.bytes` of `__transaction_state`.
     pub append_bytes_max: usize,
+    /// What the cluster's feature `transaction.version` is at.
+    pub level: VersionLevel,
+}
+
+/// The levels of Kafka's feature `transaction.version`. Producers choose their protocol by it; a coordinator answers
+/// either protocol at any level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VersionLevel {
+    /// The first protocol, and records as they were before transactions had a version.
+    Tv0,
+    /// The first protocol.
+    Tv1,
+    /// The second protocol (KIP-890).
+    Tv2,
+}
+
+impl VersionLevel {
+    /// The level of a number; a later one than Kafka 4.3 knows is taken for its last.
+    pub fn from_number(number: i16) -> VersionLevel {
+        match number {
+            ..=0 => VersionLevel::Tv0,
+            1 => VersionLevel::Tv1,
+            2.. => VersionLevel::Tv2,
+        }
+    }
+
+    /// The protocol in which the coordinator ends what no producer ended.
+    pub fn protocol(self) -> TransactionVersion {
+        match self {
+            VersionLevel::Tv0 | VersionLevel::Tv1 => TransactionVersion::Tv1,
+            VersionLevel::Tv2 => TransactionVersion::Tv2,
+        }
+    }
 }
 
 impl Default for TxnConfig {
@@ -28,6 +61,7 @@ impl Default for TxnConfig {
             remove_interval_ms: 3_600_000,
             ids_max: limits::TRANSACTIONAL_IDS_PER_COORDINATOR_MAX,
             append_bytes_max: limits::BATCH_BYTES_MAX,
+            level: VersionLevel::Tv2,
         }
     }
 }

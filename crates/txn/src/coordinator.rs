@@ -14,7 +14,7 @@ use model::{ErrorCode, NowMs, Ticket, limits};
 use wire::RecordError;
 
 use crate::action::{Action, Reply};
-use crate::config::TxnConfig;
+use crate::config::{TxnConfig, VersionLevel};
 use crate::event::{AddPartitionsRequest, EndRequest, Event, InitRequest, ListRequest, MarkersTicket};
 use crate::record::Record;
 use crate::stored::{Stored, TransactionalId};
@@ -46,6 +46,11 @@ impl Coordinator {
             next_abort_ms: 0,
             next_remove_ms: 0,
         }
+    }
+
+    /// Follows the cluster's feature; see [`TxnConfig::level`].
+    pub fn set_level(&mut self, level: VersionLevel) {
+        self.config.level = level;
     }
 
     /// Takes over one record of the log, in offset order, before [`Event::Loaded`].

@@ -121,15 +121,21 @@ impl Transaction {
             (false, _) => ProducerId::NONE,
         };
         let (version, result) = (request.version, request.result);
-        self.prepare(turn, result, version, next_producer_id);
+        let epoch = match version {
+            TransactionVersion::Tv1 => self.stored().producer_epoch,
+            TransactionVersion::Tv2 => next_epoch(self.stored().producer_epoch),
+        };
+        self.prepare(turn, result, version, (next_producer_id, epoch));
         let reply = self.ended(version);
         self.write_markers(turn);
         turn.reply_durable(ticket, Reply::End(reply));
     }
 
-    /// Aborts an ongoing transaction and fences its producer, who is no longer heard.
+    /// Aborts an ongoing transaction and fences its producer, who is no longer heard, with a new epoch in either protocol.
     pub fn fence(&mut self, turn: &mut Turn<'_>) {
-        self.prepare(turn, TransactionResult::Abort, TransactionVersion::Tv2, ProducerId::NONE);
+        let epoch = next_epoch(self.stored().producer_epoch);
+        let version = turn.config.level.protocol();
+        self.prepare(turn, TransactionResult::Abort, version, (ProducerId::NONE, epoch));
         self.write_markers(turn);
     }
 
@@ -138,16 +144,13 @@ impl Transaction {
         turn: &mut Turn<'_>,
         result: TransactionResult,
         version: TransactionVersion,
-        next_producer_id: ProducerId,
+        (next_producer_id, producer_epoch): (ProducerId, ProducerEpoch),
     ) {
         let stored = self.stored();
         let next = Stored {
             previous_producer_id: stored.producer_id,
             next_producer_id,
-            producer_epoch: match version {
-                TransactionVersion::Tv1 => stored.producer_epoch,
-                TransactionVersion::Tv2 => next_epoch(stored.producer_epoch),
-            },
+            producer_epoch,
             state: match result {
                 TransactionResult::Commit => State::PrepareCommit,
                 TransactionResult::Abort => State::PrepareAbort,

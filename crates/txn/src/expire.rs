@@ -25,7 +25,7 @@ impl Transaction {
         let is_buried = is_expired && self.stored().state.is_idle();
         if is_buried {
             let tombstone = Record { transactional_id: self.id.clone(), value: None };
-            turn.actions.push(Action::Append(vec![tombstone.encode()]));
+            turn.actions.push(Action::Append(vec![tombstone.encode(turn.config.level)]));
         }
         is_buried
     }

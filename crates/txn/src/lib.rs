@@ -28,7 +28,7 @@ pub use action::{
     Action, DescribedTransaction, EndReply, InitReply, ListedTransaction, Markers, Reply, TopicErrors,
     TransactionRecord,
 };
-pub use config::TxnConfig;
+pub use config::{TxnConfig, VersionLevel};
 pub use coordinator::Coordinator;
 pub use event::{AddPartitionsRequest, EndRequest, Event, InitRequest, ListRequest, MarkersTicket};
 pub use record::Record;

@@ -1,7 +1,8 @@
 //! Records of `__transaction_state` as bytes, the way Kafka 4.3 writes them.
 //!
 //! - R1 A key opens with the record type (0), a value with its version.
-//! - R2 Values are written in version 1, which is Kafka's since transactions have a version.
+//! - R2 Values are written in version 1, which is Kafka's since transactions have a version, or in version 0 where the
+//!   cluster is kept at the level before: that one says neither a producer's other ids nor how it spoke last.
 //! - R3 Every version Kafka ever wrote can be read; a version from the future is read as the last one known, since
 //!   later ones may only add tagged fields (KIP-915).
 
@@ -10,6 +11,7 @@ use wire::transaction_log_record::PartitionsSchema;
 use wire::{RecordError, RecordKey, Str, TransactionLogKey, TransactionLogValue};
 
 use crate::action::TransactionRecord;
+use crate::config::VersionLevel;
 use crate::stored::{Partitions, State, Stored, TransactionalId};
 
 /// One change of persistent state; `None` is a tombstone.
@@ -21,18 +23,16 @@ pub struct Record {
     pub value: Option<Stored>,
 }
 
-const VERSION: i16 = 1;
-
 /// "Not there", for times.
 const NO_TIME: i64 = -1;
 
 impl Record {
-    /// The record as it is written.
-    pub fn encode(&self) -> TransactionRecord {
+    /// The record as it is written at this level.
+    pub fn encode(&self, level: VersionLevel) -> TransactionRecord {
         let key = TransactionLogKey { transactional_id: Str::Borrowed(self.transactional_id.as_str()) };
         TransactionRecord {
             key: wire::encode_key(&key).expect("ids are measured before they are kept"),
-            value: self.value.as_ref().map(encode),
+            value: self.value.as_ref().map(|value| encode(value, level)),
         }
     }
 
@@ -47,7 +47,7 @@ impl Record {
     }
 }
 
-fn encode(stored: &Stored) -> Vec<u8> {
+fn encode(stored: &Stored, level: VersionLevel) -> Vec<u8> {
     let topic =
         |(topic, partitions): (&TopicName, &std::collections::BTreeSet<PartitionIndex>)| PartitionsSchema {
             topic: topic.as_str().to_owned().into(),
@@ -71,7 +71,11 @@ fn encode(stored: &Stored) -> Vec<u8> {
             TransactionVersion::Tv2 => 2,
         },
     };
-    wire::encode_versioned(&value, VERSION).expect("names of topics are short")
+    let version = match level {
+        VersionLevel::Tv0 => 0,
+        VersionLevel::Tv1 | VersionLevel::Tv2 => 1,
+    };
+    wire::encode_versioned(&value, version).expect("names of topics are short")
 }
 
 fn number(state: State) -> i8 {

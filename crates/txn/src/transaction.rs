@@ -9,6 +9,7 @@
 use model::{ErrorCode, NowMs, ProducerEpoch, TransactionResult};
 
 use crate::action::{Action, Markers, TransactionRecord};
+use crate::config::VersionLevel;
 use crate::event::MarkersTicket;
 use crate::record::Record;
 use crate::stored::{State, Stored, TransactionalId};
@@ -49,12 +50,13 @@ impl Transaction {
 
     /// Appends what is so from now on and takes it over.
     pub fn append(&mut self, turn: &mut Turn<'_>, next: Stored) {
-        self.append_encoded(turn, next.clone(), encode(&self.id, next));
+        let record = encode(&self.id, next.clone(), turn.config.level);
+        self.append_encoded(turn, next, record);
     }
 
     /// The same, unless the record is larger than the log takes: Kafka's answer to that is the unknown error.
     pub fn append_if_it_fits(&mut self, turn: &mut Turn<'_>, next: Stored) -> Result<(), ErrorCode> {
-        let record = encode(&self.id, next.clone());
+        let record = encode(&self.id, next.clone(), turn.config.level);
         let bytes = OVERHEAD_BYTES + record.key.len() + record.value.as_ref().map_or(0, Vec::len);
         if turn.config.append_bytes_max < bytes {
             return Err(ErrorCode::UnknownServerError);
@@ -120,8 +122,8 @@ impl Transaction {
     }
 }
 
-fn encode(id: &TransactionalId, value: Stored) -> TransactionRecord {
-    Record { transactional_id: id.clone(), value: Some(value) }.encode()
+fn encode(id: &TransactionalId, value: Stored, level: VersionLevel) -> TransactionRecord {
+    Record { transactional_id: id.clone(), value: Some(value) }.encode(level)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use rt::channel::{mpsc, oneshot};
 
 pub use groups::Groups;
 pub use machine::{Machine, Order};
-pub use transactions::{MarkersOf, Transactions};
+pub use transactions::{MarkersOf, TransactionSettings, Transactions};
 
 use crate::partition::Partition;
 

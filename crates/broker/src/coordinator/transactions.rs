@@ -1,8 +1,12 @@
 //! The coordinator of transactions as a machine for a driver.
 
+use std::sync::Arc;
+
+use meta::Image;
 use model::{CoordinatorEpoch, NowMs, ProducerId, TimestampMs, TransactionResult};
 use record::{BatchBuilder, BatchOptions, CheckedBatch};
-use txn::{Action, Coordinator, Event, Markers, Reply, TransactionRecord, TxnConfig};
+use rt::channel::watch;
+use txn::{Action, Coordinator, Event, Markers, Reply, TransactionRecord, TxnConfig, VersionLevel};
 use wire::RecordError;
 
 use super::machine::{Deed, Machine, Write};
@@ -12,6 +16,16 @@ use crate::partition::Partition;
 pub struct Transactions {
     coordinator: Coordinator,
     epoch: CoordinatorEpoch,
+    images: watch::Receiver<Arc<Image>>,
+}
+
+/// What the coordinators of transactions are told.
+#[derive(Clone)]
+pub struct TransactionSettings {
+    /// Their limits and delays.
+    pub config: TxnConfig,
+    /// The image as it changes, which says what `transaction.version` is at.
+    pub images: watch::Receiver<Arc<Image>>,
 }
 
 /// Markers that are to be written, and which incarnation of the coordinator says so.
@@ -24,14 +38,15 @@ pub struct MarkersOf {
 
 impl Machine for Transactions {
     const NAME: &'static str = "transaction coordinator";
-    type Config = TxnConfig;
+    type Config = TransactionSettings;
     type Event = Event;
     type Reply = Reply;
     type Work = MarkersOf;
 
-    fn new(config: &TxnConfig, partition: &Partition) -> Transactions {
+    fn new(settings: &TransactionSettings, partition: &Partition) -> Transactions {
         let epoch = CoordinatorEpoch(partition.leader_epoch.0);
-        Transactions { coordinator: Coordinator::new(config.clone()), epoch }
+        let coordinator = Coordinator::new(settings.config.clone());
+        Transactions { coordinator, epoch, images: settings.images.clone() }
     }
 
     fn replay(&mut self, key: &[u8], value: Option<&[u8]>, _: Option<ProducerId>) -> Result<(), RecordError> {
@@ -55,6 +70,8 @@ impl Machine for Transactions {
     }
 
     fn step(&mut self, now: NowMs, event: Event) -> Vec<Deed<Transactions>> {
+        let level = controller::transaction_version(&self.images.borrow());
+        self.coordinator.set_level(VersionLevel::from_number(level));
         let actions = self.coordinator.step(now, event);
         actions.into_iter().map(|action| deed(now, self.epoch, action)).collect()
     }

@@ -3,9 +3,11 @@
 //! - A version above ours is answered in version 0 with UNSUPPORTED_VERSION and this API's own range, so that
 //!   the client can ask again (KIP-511); the service does that before it decodes.
 //! - Produce is advertised from 0: librdkafka before 2.11.1 stops compressing otherwise (KAFKA-18659).
-//! - A feature that is served is finalized, no other: `transaction.version` at 2 is what makes Java's producer speak
-//!   KIP-890; `group.version` stays out. Before version 4 no feature may be listed whose lowest level is 0 (KAFKA-17011).
+//! - `transaction.version` at 2 is what makes Java's producer speak KIP-890; at level 0 a feature is not listed as
+//!   finalized. Before version 4 no feature may be listed as supported whose lowest level is 0 (KAFKA-17011).
 
+use controller::{FEATURES, Feature};
+use meta::Image;
 use model::ErrorCode;
 use wire::api_versions::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use wire::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
@@ -22,6 +24,7 @@ pub async fn handle(
     if 3 <= version && !named.into_iter().all(|text| is_software_name(text)) {
         return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() };
     }
+    let image = call.node.image();
     ApiVersionsResponse {
         api_keys: registry::SERVED.iter().map(advertised).collect(),
         supported_features: FEATURES
@@ -29,35 +32,25 @@ pub async fn handle(
             .filter(|feature| 4 <= version || 0 < feature.lowest)
             .map(supported)
             .collect(),
-        finalized_features_epoch: call.node.image().next_index().0.cast_signed(),
-        finalized_features: FEATURES.iter().map(finalized).collect(),
+        finalized_features_epoch: image.next_index().0.cast_signed(),
+        finalized_features: FEATURES.iter().filter_map(|feature| finalized(feature, &image)).collect(),
         ..Default::default()
     }
 }
 
-/// Something of a cluster that has levels; each is in force at its highest.
-pub struct Feature {
-    /// Kafka's name for it.
-    pub name: &'static str,
-    /// The lowest level Kafka has.
-    pub lowest: i16,
-    /// The level in force.
-    pub level: i16,
-}
-
-/// Every feature served.
-pub const FEATURES: &[Feature] = &[Feature { name: "transaction.version", lowest: 0, level: 2 }];
-
 fn supported(feature: &Feature) -> SupportedFeatureKey<'static> {
-    SupportedFeatureKey { name: feature.name.into(), min_version: feature.lowest, max_version: feature.level }
+    SupportedFeatureKey {
+        name: feature.name.into(),
+        min_version: feature.lowest,
+        max_version: feature.highest,
+    }
 }
 
-fn finalized(feature: &Feature) -> FinalizedFeatureKey<'static> {
-    FinalizedFeatureKey {
-        name: feature.name.into(),
-        min_version_level: feature.level,
-        max_version_level: feature.level,
-    }
+fn finalized(feature: &Feature, image: &Image) -> Option<FinalizedFeatureKey<'static>> {
+    let level = feature.level(image);
+    let key =
+        FinalizedFeatureKey { name: feature.name.into(), min_version_level: level, max_version_level: level };
+    (0 < level).then_some(key)
 }
 
 /// The answer to a version that is not served.

@@ -128,6 +128,9 @@ fn change(record: &MetadataRecord) -> (&'static str, Cell) {
                 ("next", Cell::Int(next.0)),
             ],
         ),
+        MetadataRecord::FeatureLevelSet { feature, level } => {
+            ("FeatureLevelSet", vec![("feature", Cell::text(feature)), ("level", Cell::Int((*level).into()))])
+        }
     };
     (kind, Cell::Object(fields))
 }

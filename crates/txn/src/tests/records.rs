@@ -4,7 +4,7 @@ use model::{PartitionIndex, ProducerEpoch, ProducerId, TopicName, TransactionVer
 
 use wire::RecordError;
 
-use crate::{Partitions, Record, State, Stored, TransactionalId};
+use crate::{Partitions, Record, State, Stored, TransactionalId, VersionLevel};
 
 fn stored() -> Stored {
     let indexes = [PartitionIndex(0), PartitionIndex(2)].into();
@@ -31,17 +31,33 @@ fn every_state_is_read_as_it_was_written() {
     for state in State::ALL {
         let partitions = if state == State::Empty { Partitions::new() } else { stored().partitions };
         let record = record(Some(Stored { state, partitions, ..stored() }));
-        let encoded = record.encode();
+        let encoded = record.encode(VersionLevel::Tv2);
         let decoded = Record::decode(&encoded.key, encoded.value.as_deref());
         assert_eq!(decoded, Ok(Some(record)));
     }
-    let tombstone = record(None).encode();
+    let tombstone = record(None).encode(VersionLevel::Tv2);
     assert_eq!(Record::decode(&tombstone.key, tombstone.value.as_deref()), Ok(Some(record(None))));
 }
 
 #[test]
+fn the_level_before_transactions_had_a_version_has_records_of_its_own() {
+    let stored =
+        Stored { version: TransactionVersion::Tv1, previous_producer_id: ProducerId::NONE, ..stored() };
+    let record = record(Some(stored));
+    for (level, version) in [(VersionLevel::Tv0, 0), (VersionLevel::Tv1, 1), (VersionLevel::Tv2, 1)] {
+        let encoded = record.encode(level);
+        assert_eq!(encoded.value.as_ref().unwrap()[..2], [0, version], "{level:?}");
+        assert_eq!(
+            Record::decode(&encoded.key, encoded.value.as_deref()),
+            Ok(Some(record.clone())),
+            "{level:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_no_record_is_said_to_be_none() {
-    let encoded = record(Some(stored())).encode();
+    let encoded = record(Some(stored())).encode(VersionLevel::Tv2);
     assert_eq!(Record::decode(&[0, 9, 1], None), Ok(None), "another type is passed over");
     assert!(Record::decode(&encoded.key, Some(&[0])).is_err(), "too short for a version");
     let mut value = encoded.value.unwrap();

@@ -100,7 +100,7 @@ impl World {
         let id = words.id();
         let mut stored = self.coordinator.persistent().remove(&id).expect("a known id");
         stored.producer_epoch = model::ProducerEpoch(words.number("to").expect("to="));
-        self.log.push(crate::Record { transactional_id: id, value: Some(stored) }.encode());
+        self.log.push(crate::Record { transactional_id: id, value: Some(stored) }.encode(self.config.level));
         self.load()
     }
 

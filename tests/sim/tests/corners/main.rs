@@ -11,6 +11,7 @@ mod accounted;
 mod committed_offsets;
 mod compaction;
 mod connection;
+mod features;
 mod metadata_and_topics;
 mod peer;
 mod produce;

@@ -21,7 +21,7 @@ const ADD_OFFSETS: i16 = 3;
 const TXN_OFFSET_COMMIT: i16 = 3;
 
 /// Writes one record in a transaction of the first protocol.
-async fn write_first(one: &mut Transactional, connection: &mut Connection, topic: &str) {
+pub async fn write_first(one: &mut Transactional, connection: &mut Connection, topic: &str) {
     assert_eq!(one.add(connection, &[topic]).await, [ErrorCode::None]);
     let batch = one.batch(1, true);
     let answer = one.send(connection, topic, batch, ADDS_NOTHING).await;

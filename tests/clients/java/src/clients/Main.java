@@ -14,7 +14,7 @@ import java.util.concurrent.Future;
  */
 public final class Main {
     private static final List<Class<?>> SUITES =
-        List.of(ExactlyOnceCases.class, StreamsCases.class, HangingCases.class, TakeoverCases.class, ExampleCases.class, LogFileCases.class, GroupCases.class, ToolCases.class, AnswerCases.class,
+        List.of(ExactlyOnceCases.class, FeatureCases.class, StreamsCases.class, HangingCases.class, TakeoverCases.class, ExampleCases.class, LogFileCases.class, GroupCases.class, ToolCases.class, AnswerCases.class,
             TransactionCases.class, ProducingCases.class, OffsetCases.class, TopicCases.class);
     /** Most cases wait for a session, a rebalance or a process; more of them at once would only starve those that compute. */
     private static final int AT_ONCE = 8;
