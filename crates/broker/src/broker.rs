@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use controller::{ControllerError, Registration};
 use group::GroupConfig;
 use log::GroupCommit;
 use meta::{BrokerEpoch, Endpoint, Image};
-use net::{Admission, Bound, ConnectionLimits, Limits, Server};
+use net::{Admission, ConnectionLimits, Limits, Server};
 use quorum::{Opened, Quorum, QuorumOptions, UpdateError};
 use rt::Rt;
 use rt::channel::watch;
@@ -30,6 +30,7 @@ use crate::coordinator::{Coordinators, TransactionSettings};
 use crate::disk::{self, DiskSpace};
 use crate::fetch_sessions::FetchSessions;
 use crate::flusher;
+use crate::listeners::{self, Listeners, Open};
 use crate::markers;
 use crate::node::Node;
 use crate::partition::{Opener, PartitionTable};
@@ -58,8 +59,8 @@ pub struct Options {
 pub enum StartError {
     /// The settings contradict each other or cannot be met.
     Config(ConfigError),
-    /// A listener names a host that is no address.
-    BadListener(Listener),
+    /// A listener names a host that has no address.
+    BadListener(Listener, io::Error),
     /// The data folder: locked, another node's, or unreadable.
     DataDir(log::DataDirError),
     /// An address cannot be had.
@@ -76,10 +77,10 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Config(error) => error.fmt(f),
-            StartError::BadListener(listener) => write!(
+            StartError::BadListener(listener, error) => write!(
                 f,
-                "cannot listen on '{listener}': '{}' is not an IP address; use one of this machine's, localhost, or \
-                 0.0.0.0 for all",
+                "cannot listen on '{listener}': '{}' is no address and no name of one ({error}); use one of this \
+                 machine's, localhost, or 0.0.0.0 for all",
                 listener.host
             ),
             StartError::DataDir(log::DataDirError::Io(error)) => no_folder(f, error),
@@ -112,11 +113,10 @@ impl std::error::Error for StartError {}
 /// A running broker.
 pub struct Broker {
     node: Arc<Node>,
-    server: Server,
+    server: Arc<Server<BrokerService>>,
     opener: Arc<Opener>,
     storage: Arc<Storage>,
     commit: GroupCommit,
-    addresses: Vec<SocketAddr>,
 }
 
 impl Broker {
@@ -125,12 +125,11 @@ impl Broker {
         let Options { settings } = options;
         let config = BrokerConfig::resolve(&Layers::fixed(&settings)).map_err(StartError::Config)?;
         // First what leaves no trace when it fails: opening the folder takes its clean mark away.
-        let bound = bind(rt, &config).await?;
+        let (open, bound) = listeners::bind_all(rt, &config.listeners).await?;
         let storage = open_storage(rt, &config).await?;
         let disk = DiskSpace::new(rt, storage.data_dir().path());
         // Registering, below, is a change too.
         disk.make_room().await;
-        let addresses = bound.addresses().to_vec();
         let commit =
             GroupCommit::start(rt, storage.data_dir()).map_err(|error| StartError::DataDir(error.into()))?;
         let data_dir = storage.data_dir().path().to_path_buf();
@@ -139,7 +138,7 @@ impl Broker {
         let Opened { quorum, committed, .. } =
             Quorum::open(rt, options).await.map_err(StartError::OpenQuorum)?;
         let (applied_sender, applied) = watch::channel(meta::Index(0));
-        let broker_epoch = register(rt, &quorum, &config, &storage, &addresses).await?;
+        let broker_epoch = register(rt, &quorum, &config, &storage, &open).await?;
         let opener = Arc::new(Opener::new(rt, config.node_id, Arc::clone(&storage), &commit, disk.room()));
         let (coordinators, _) = Coordinators::new(rt.clone(), group_config(&config));
         let settings_of_transactions =
@@ -160,6 +159,7 @@ impl Broker {
             checkpointer: Checkpointer::new(rt, Arc::clone(&storage)),
             disk,
             admission: Admission::new(ConnectionLimits::default()),
+            listeners: Listeners::new(open),
             stopping: watch::channel(false).0,
             config,
             settings,
@@ -171,29 +171,32 @@ impl Broker {
         reconciler.open_all(&image).await;
         node.disk.measure(&node.current_config()).await;
         rt.spawn("disk space", disk::run(Arc::clone(&node)));
-        rt.spawn("reconciler", reconciler.run(committed));
         rt.spawn("markers", markers::run(Arc::clone(&node), ordered_markers));
         rt.spawn("scrubber", scrubber::run(rt.clone(), Arc::clone(&node)));
         rt.spawn("retention", retention::run(rt.clone(), Arc::clone(&node)));
         rt.spawn("flusher", flusher::run(Arc::clone(&node)));
         rt.spawn("log cleaner", cleaner::run(Arc::clone(&node)));
         rt.spawn("checkpoints", checkpointer::run(Arc::clone(&node)));
-        node.limit_connections(&image);
+        node.limit_connections(&image).await;
         let (admission, service) = (node.admission.clone(), BrokerService::new(Arc::clone(&node)));
-        let server = Server::start(rt, bound, request_limits(&node.config), admission, service);
-        Ok(Broker { node, server, opener, storage, commit, addresses })
+        let server = Arc::new(Server::start(rt, bound, request_limits(&node.config), admission, service));
+        node.listeners.served_by(&server);
+        // Those of before the last stop, which nobody could know of before the metadata was read.
+        node.listen_as_configured(&image).await;
+        rt.spawn("reconciler", reconciler.run(committed));
+        Ok(Broker { node, server, opener, storage, commit })
     }
 
     /// The addresses it listens on, with the ports that were taken.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.node.listeners.addresses()
     }
 
     /// The address to give to clients: what is advertised, else the first one listened on.
     pub fn bootstrap(&self) -> String {
         match self.node.config.advertised_listeners.first() {
             Some(listener) => format!("{}:{}", listener.host, listener.port),
-            None => self.addresses.first().map(ToString::to_string).unwrap_or_default(),
+            None => self.addresses().first().map(ToString::to_string).unwrap_or_default(),
         }
     }
 
@@ -263,47 +266,20 @@ async fn put_away_unknown(
     rt.blocking(put_away).await.map_err(no_folder)
 }
 
-/// Binds every listener. `localhost` is both loopback addresses, of which the machine may lack the second.
-async fn bind(rt: &Rt, config: &BrokerConfig) -> Result<Bound, StartError> {
-    let mut addresses = Vec::new();
-    for listener in &config.listeners {
-        match listener.host.as_str() {
-            "localhost" => addresses.push(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listener.port)),
-            "" => addresses.push(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), listener.port)),
-            host => {
-                let ip: IpAddr = host.parse().map_err(|_| StartError::BadListener(listener.clone()))?;
-                addresses.push(SocketAddr::new(ip, listener.port));
-            }
-        }
-    }
-    let mut bound = Server::bind(rt, &addresses).await.map_err(StartError::Listen)?;
-    for listener in config.listeners.iter().filter(|listener| listener.host == "localhost") {
-        let taken = bound.addresses().first().map_or(listener.port, SocketAddr::port);
-        let address = SocketAddr::new(
-            Ipv6Addr::LOCALHOST.into(),
-            if listener.port == 0 { taken } else { listener.port },
-        );
-        match Server::bind(rt, &[address]).await {
-            Ok(more) => bound.extend(more),
-            Err(error) => tracing::debug!("not listening on {address}: {error}"),
-        }
-    }
-    Ok(bound)
-}
-
 async fn register(
     rt: &Rt,
     quorum: &Quorum,
     config: &BrokerConfig,
     storage: &Storage,
-    addresses: &[SocketAddr],
+    open: &[Open],
 ) -> Result<BrokerEpoch, StartError> {
     let endpoint = |name: &str, host: String, port| Endpoint { listener: name.to_owned(), host, port };
     let endpoints = if config.advertised_listeners.is_empty() {
-        addresses
-            .iter()
-            .map(|address| endpoint("PLAINTEXT", address.ip().to_string(), address.port()))
-            .collect()
+        let listened = |one: &Open| {
+            let endpoint = |at: &SocketAddr| endpoint(&one.listener.name, at.ip().to_string(), at.port());
+            one.addresses.iter().map(endpoint).collect::<Vec<_>>()
+        };
+        open.iter().flat_map(listened).collect()
     } else {
         let advertised = config.advertised_listeners.iter();
         advertised.map(|listener| endpoint(&listener.name, listener.host.clone(), listener.port)).collect()

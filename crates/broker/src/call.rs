@@ -1,6 +1,7 @@
 //! One request being served: the broker it came to, the connection it came by, and who sent it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::node::Node;
 
@@ -15,10 +16,12 @@ pub struct Call<'a> {
 }
 
 /// One client's connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Connection {
     /// The client's address.
     pub peer: SocketAddr,
     /// The address it came to.
     pub local: SocketAddr,
+    /// The name of the listener there.
+    pub listener: Arc<str>,
 }

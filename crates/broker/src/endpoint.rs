@@ -1,6 +1,6 @@
 //! Where a client should dial a broker: one function for every answer that names brokers (D10).
 //!
-//! The listener's advertised address if one is set; else, for the answering broker, the address this very
+//! What is advertised for the listener that the connection came by; else, for the answering broker, the address this very
 //! connection came to, which the client has just shown to work; else what the other broker registered.
 
 use meta::{Broker, Image};
@@ -29,11 +29,19 @@ pub fn of(call: &Call<'_>, broker: &Broker) -> Option<BrokerAddress> {
         port: i32::from(port),
         rack: broker.rack.clone(),
     };
-    if broker.id == call.node.id() && !call.node.has_advertised_listeners() {
+    let same_listener = |name: &str| *call.connection.listener == *name;
+    if broker.id == call.node.id() {
+        let advertised = &call.node.config().advertised_listeners;
+        let told = advertised.iter().find(|told| same_listener(&told.name));
         let local = call.connection.local;
-        return Some(address(local.ip().to_canonical().to_string(), local.port()));
+        return Some(match told {
+            Some(told) => address(told.host.clone(), told.port),
+            None => address(local.ip().to_canonical().to_string(), local.port()),
+        });
     }
-    broker.endpoints.first().map(|endpoint| address(endpoint.host.clone(), endpoint.port))
+    let endpoint = broker.endpoints.iter().find(|endpoint| same_listener(&endpoint.listener));
+    let endpoint = endpoint.or(broker.endpoints.first());
+    endpoint.map(|endpoint| address(endpoint.host.clone(), endpoint.port))
 }
 
 /// The addresses of all brokers that have one.

@@ -457,6 +457,7 @@ pub fn controller_code(error: &ControllerError) -> ErrorCode {
         | ControllerError::DuplicateConfigKeys
         | ControllerError::NoDefaultTopic
         | ControllerError::ReadOnlyConfig(_)
+        | ControllerError::PerBrokerConfig(_)
         | ControllerError::BadBrokerName(_)
         | ControllerError::UnknownElection(_)
         | ControllerError::UnknownClientMetricsConfig(_)

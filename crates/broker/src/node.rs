@@ -24,6 +24,7 @@ use crate::coordinator::{CoordinatorError, Coordinators, Groups, Transactions};
 use crate::disk::DiskSpace;
 use crate::error::PartitionError;
 use crate::fetch_sessions::FetchSessions;
+use crate::listeners::{self, Listeners};
 use crate::partition::{Partition, PartitionTable};
 use crate::producer_ids::ProducerIds;
 
@@ -51,6 +52,7 @@ pub struct Node {
     pub(crate) disk: DiskSpace,
     /// Counts connections and lets no more in than configured.
     pub(crate) admission: Admission,
+    pub(crate) listeners: Listeners,
     /// Set once the broker stops: whoever waits for something to happen gives up.
     pub(crate) stopping: watch::Sender<bool>,
 }
@@ -115,7 +117,7 @@ impl Node {
     /// Puts the configured limits of connections in force for those that come from now on.
     ///
     /// Connections leave descriptors to files: a log that cannot open its next segment takes no records.
-    pub(crate) fn limit_connections(&self, image: &Image) {
+    pub(crate) async fn limit_connections(&self, image: &Image) {
         let Ok(config) = BrokerConfig::resolve(&self.layers(image)) else { return };
         let descriptors = self.rt.descriptors_max();
         let for_files = limits::FILE_DESCRIPTORS_RESERVED.min(descriptors / 2);
@@ -129,8 +131,15 @@ impl Node {
         self.admission.set(ConnectionLimits {
             total,
             per_address: config.connections_per_ip_max,
+            of_address: listeners::connections_of(&self.rt, &config.connections_per_ip_overrides).await,
             per_second: config.connections_per_second_max,
         });
+    }
+
+    /// Listens on what is configured by now.
+    pub(crate) async fn listen_as_configured(&self, image: &Image) {
+        let Ok(config) = BrokerConfig::resolve(&self.layers(image)) else { return };
+        self.listeners.follow(&self.rt, &config.listeners).await;
     }
 
     /// A partition led here, by its topic's name.

@@ -73,8 +73,8 @@ fn unserved(header: &RequestHeader<'_>) -> Result<Started, Refused> {
 impl Service for BrokerService {
     type Connection = Connection;
 
-    fn connected(&self, peer: SocketAddr, local: SocketAddr) -> Connection {
-        Connection { peer, local }
+    fn connected(&self, peer: SocketAddr, local: SocketAddr, listener: &Arc<str>) -> Connection {
+        Connection { peer, local, listener: Arc::clone(listener) }
     }
 
     fn class(&self, frame: &[u8]) -> Class {

@@ -2,7 +2,7 @@
 
 use crate::broker_key;
 use crate::error::ConfigError;
-use crate::key::list;
+use crate::key::{host_counts, list};
 use crate::layers::{Layers, Source};
 use crate::listener::{self, Listener};
 use model::BrokerId;
@@ -43,6 +43,8 @@ pub struct BrokerConfig {
     pub connections_max: u32,
     /// `max.connections.per.ip`.
     pub connections_per_ip_max: u32,
+    /// `max.connections.per.ip.overrides`.
+    pub connections_per_ip_overrides: Vec<(String, u32)>,
     /// `max.connection.creation.rate`.
     pub connections_per_second_max: u32,
     /// `socket.request.max.bytes`.
@@ -141,6 +143,10 @@ impl BrokerConfig {
             default_replication_factor: values.replication_factor("default.replication.factor"),
             connections_max_idle_ms: u64::try_from(values.signed("connections.max.idle.ms")).ok(),
             connections_max: values.int("max.connections").unsigned_abs(),
+            connections_per_ip_overrides: host_counts(
+                values.text("max.connections.per.ip.overrides").unwrap_or_default(),
+            )
+            .unwrap_or_default(),
             connections_per_ip_max: values.int("max.connections.per.ip").unsigned_abs(),
             connections_per_second_max: values.int("max.connection.creation.rate").unsigned_abs(),
             request_bytes_max: values.size("socket.request.max.bytes"),

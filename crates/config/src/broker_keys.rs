@@ -2,7 +2,9 @@
 //!
 //! Sorted by name; the test of the table says so. Topic defaults take check and default from the topic's row.
 
-use crate::key::Check::{Any, AtLeast, Listeners, MinusOneOrBetween, OneFolder, OneOf, ProtocolMap};
+use crate::key::Check::{
+    Any, AtLeast, HostCounts, Listeners, MinusOneOrBetween, OneFolder, OneOf, ProtocolMap,
+};
 use crate::key::Kind::{Boolean, Double, Int, List, Long, Short, String};
 use crate::key::{Check, Key, Kind, Update};
 use crate::topic_keys;
@@ -91,12 +93,13 @@ pub(crate) const KEYS: &[Key] = &[
     key("listener.security.protocol.map", String, "PLAINTEXT:PLAINTEXT", ProtocolMap,
         "Which protocol each listener name stands for.")
         .kafka_has("PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
-                   "this version serves PLAINTEXT only; and it changes at a restart only"),
+                   "this version serves PLAINTEXT only")
+        .per_broker(),
     key("listeners", List, "PLAINTEXT://localhost:9092", Listeners,
         "The addresses the broker listens on, NAME://host:port; an empty host is every interface, localhost both \
          loopback addresses.")
-        .kafka_has("PLAINTEXT://:9092", "a new server is reachable from its own machine until somebody chooses more; and they change at a \
-                    restart only"),
+        .kafka_has("PLAINTEXT://:9092", "a new server is reachable from its own machine until somebody chooses more")
+        .per_broker(),
     key("log.cleaner.backoff.ms", Long, "15000", AtLeast(0),
         "How long compaction rests when it finds nothing to do.").cluster_wide(),
     key("log.cleaner.dedupe.buffer.size", Long, "134217728", Any,
@@ -151,9 +154,8 @@ pub(crate) const KEYS: &[Key] = &[
         "How many connections the broker serves at a time; more wait.").cluster_wide(),
     key("max.connections.per.ip", Int, "2147483647", AtLeast(0),
         "How many connections the broker serves at a time from one address; more are closed.").cluster_wide(),
-    key("max.connections.per.ip.overrides", String, "", Any,
-        "max.connections.per.ip for some addresses: ADDRESS:COUNT entries with commas between.")
-        .cluster_wide().not_yet(),
+    key("max.connections.per.ip.overrides", String, "", HostCounts,
+        "max.connections.per.ip for some hosts: their names or addresses, each with its count.").cluster_wide(),
     key("max.incremental.fetch.session.cache.slots", Int, "1000", AtLeast(0),
         "How many incremental fetch sessions the broker remembers."),
     default_of("message.max.bytes", "max.message.bytes"),

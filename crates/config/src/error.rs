@@ -24,6 +24,8 @@ pub enum Invalid {
     NotOneFolder,
     /// Neither `*` nor pairs of partition and broker.
     NotThrottledReplicas,
+    /// Not hosts and counts.
+    NotHostCounts,
     /// A listener's text.
     Listener(ListenerError),
 }
@@ -45,6 +47,9 @@ impl fmt::Display for Invalid {
             Invalid::NotThrottledReplicas => f.write_str(
                 "Value must be the literal '*' or a list of replicas in the following format: \
                  [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+            ),
+            Invalid::NotHostCounts => f.write_str(
+                "HOST:COUNT entries with commas between expected, for example 10.0.0.1:100,localhost:10",
             ),
             Invalid::Listener(error) => error.fmt(f),
         }

@@ -87,6 +87,8 @@ pub enum Check {
     Listeners,
     /// `NAME:PROTOCOL` entries.
     ProtocolMap,
+    /// `HOST:COUNT` entries.
+    HostCounts,
 }
 
 impl fmt::Display for Check {
@@ -104,6 +106,7 @@ impl fmt::Display for Check {
             Check::ThrottledReplicas => f.write_str("*, or partition:broker pairs"),
             Check::Listeners => f.write_str("NAME://host:port entries"),
             Check::ProtocolMap => f.write_str("NAME:PROTOCOL entries"),
+            Check::HostCounts => f.write_str("HOST:COUNT entries"),
         }
     }
 }
@@ -154,6 +157,8 @@ impl Effect {
 pub enum Update {
     /// Only by a restart.
     ReadOnly,
+    /// For one broker at a time.
+    PerBroker,
     /// For one broker or for all.
     ClusterWide,
 }
@@ -163,6 +168,7 @@ impl Update {
     pub fn name(self) -> &'static str {
         match self {
             Update::ReadOnly => "at start",
+            Update::PerBroker => "while running, each broker",
             Update::ClusterWide => "while running",
         }
     }
@@ -271,6 +277,11 @@ impl Key {
         self
     }
 
+    pub(crate) const fn per_broker(mut self) -> Key {
+        self.update = Update::PerBroker;
+        self
+    }
+
     pub(crate) const fn kafka_has(mut self, kafka: &'static str, reason: &'static str) -> Key {
         self.differs = Some(Difference { kafka: Some(kafka), reason });
         self
@@ -332,7 +343,9 @@ impl Key {
             }
             Check::Listeners => listener::parse_listeners(value).map(drop).map_err(Invalid::Listener),
             Check::ProtocolMap => listener::parse_protocol_map(value).map(drop).map_err(Invalid::Listener),
+            Check::HostCounts if host_counts(value).is_none() => Err(Invalid::NotHostCounts),
             Check::Any
+            | Check::HostCounts
             | Check::OneFolder
             | Check::AtLeast(_)
             | Check::Between(..)
@@ -345,6 +358,19 @@ impl Key {
 /// The entries of a list, without the blanks around them; an empty text has none.
 pub fn list(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+}
+
+/// Hosts and their counts, the last colon between; `None` when an entry is none.
+pub(crate) fn host_counts(value: &str) -> Option<Vec<(String, u32)>> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':' | b'%');
+    let pair = |entry: &str| {
+        let (host, count) = entry.rsplit_once(':')?;
+        let count = count.trim().parse::<i32>().ok()?;
+        let is_host = !host.is_empty() && host.bytes().all(legal);
+        // A negative one lets nobody in, as in Kafka.
+        is_host.then(|| (host.to_owned(), u32::try_from(count).unwrap_or(0)))
+    };
+    list(value).map(pair).collect()
 }
 
 fn check_number(check: Check, number: i64) -> Result<(), Invalid> {
@@ -364,7 +390,8 @@ fn check_number(check: Check, number: i64) -> Result<(), Invalid> {
         | Check::OneFolder
         | Check::ThrottledReplicas
         | Check::Listeners
-        | Check::ProtocolMap => Ok(()),
+        | Check::ProtocolMap
+        | Check::HostCounts => Ok(()),
     }
 }
 

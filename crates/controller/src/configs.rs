@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use config::{Kind, Layers, Overrides, Update, broker_key, check_broker, check_topic, list, topic_key};
+use config::{
+    BrokerConfig, Kind, Layers, Overrides, Update, broker_key, check_broker, check_topic, list, topic_key,
+};
 use meta::{ConfigResource, ConfigResourceKind, Image, MetadataRecord};
 
 use crate::error::ControllerError;
@@ -93,12 +95,13 @@ pub fn alter_configs(
             }
         }
     }
-    changes(resource, &current, next)
+    changes(layers, resource, &current, next)
 }
 
 /// Decides about a resource's whole configuration: what is not given goes back to its default.
 pub fn replace_configs(
     image: &Image,
+    layers: &Layers<'_>,
     resource: &ConfigResource,
     configs: &[(String, Option<String>)],
 ) -> Result<Vec<MetadataRecord>, ControllerError> {
@@ -111,7 +114,7 @@ pub fn replace_configs(
             return Err(ControllerError::DuplicateConfigKeys);
         }
     }
-    changes(resource, &current(image, resource), next)
+    changes(layers, resource, &current(image, resource), next)
 }
 
 fn check_resource(image: &Image, resource: &ConfigResource) -> Result<(), ControllerError> {
@@ -144,7 +147,10 @@ fn check_changeable(resource: &ConfigResource, key: &str) -> Result<(), Controll
         ConfigResourceKind::Topic => Ok(()),
         ConfigResourceKind::Broker => match broker_key(key).map(|row| row.update) {
             Some(Update::ReadOnly) => Err(ControllerError::ReadOnlyConfig(key.to_owned())),
-            Some(Update::ClusterWide) | None => Ok(()),
+            Some(Update::PerBroker) if resource.name.is_empty() => {
+                Err(ControllerError::PerBrokerConfig(key.to_owned()))
+            }
+            Some(Update::PerBroker | Update::ClusterWide) | None => Ok(()),
         },
         ConfigResourceKind::ClientMetrics => Err(ControllerError::UnknownClientMetricsConfig(key.to_owned())),
         ConfigResourceKind::Group => Err(ControllerError::UnknownGroupConfig(key.to_owned())),
@@ -200,6 +206,7 @@ fn shrink(next: &mut Overrides, key: &str, before: &str, less: &str) {
 
 /// Checks the new whole (A1) and says what differs from the old.
 fn changes(
+    layers: &Layers<'_>,
     resource: &ConfigResource,
     current: &Overrides,
     next: Overrides,
@@ -210,6 +217,12 @@ fn changes(
             for (key, value) in &next {
                 check_broker(key, value).map_err(ControllerError::InvalidBrokerConfig)?;
             }
+            let layers = if resource.name.is_empty() {
+                Layers { all_brokers: Some(&next), ..*layers }
+            } else {
+                Layers { broker: Some(&next), ..*layers }
+            };
+            BrokerConfig::resolve(&layers).map_err(ControllerError::InvalidBrokerConfig)?;
         }
         ConfigResourceKind::ClientMetrics | ConfigResourceKind::Group => {}
     }

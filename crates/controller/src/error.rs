@@ -137,6 +137,8 @@ pub enum ControllerError {
     NoDefaultTopic,
     /// INVALID_REQUEST: the key changes with a restart only.
     ReadOnlyConfig(String),
+    /// INVALID_REQUEST: the key is each broker's own.
+    PerBrokerConfig(String),
     /// INVALID_REQUEST: a broker resource that is no number.
     BadBrokerName(String),
     /// INVALID_CONFIG: a group has no keys in this version.
@@ -290,6 +292,10 @@ impl fmt::Display for ControllerError {
             DuplicateConfigKeys => f.write_str("Error due to duplicate config keys"),
             NoDefaultTopic => f.write_str("Default topic resources are not allowed."),
             ReadOnlyConfig(key) => write!(f, "Cannot update these configs dynamically: [{key}]"),
+            PerBrokerConfig(key) => write!(
+                f,
+                "Cannot update these configs at default cluster level, broker id must be specified: [{key}]"
+            ),
             BadBrokerName(name) => write!(f, "Node id must be an integer, but it is: {name}"),
             UnknownGroupConfig(key) => write!(f, "Unknown group config name: {key}"),
             UnknownClientMetricsConfig(key) => write!(f, "Unknown client metrics configuration: {key}"),

@@ -120,7 +120,8 @@ impl World {
     fn replace(&mut self, rest: &str) -> Vec<String> {
         let mut words = rest.split(' ');
         let resource = resource(words.next().unwrap());
-        let result = replace_configs(&self.image, &resource, &words.map(pair).collect::<Vec<_>>());
+        let layers = layers(&self.image, BrokerId(1), &self.fixed);
+        let result = replace_configs(&self.image, &layers, &resource, &words.map(pair).collect::<Vec<_>>());
         self.configured(&resource, result)
     }
 

@@ -1,7 +1,7 @@
 //! Who may connect: how many connections in all, from one address, and how fast they come.
 //!
 //! - A1 No more than `total` places are held at a time; whoever wants one more waits, and with it the listener.
-//! - A2 No more than `per_address` connections of one address are served; one more is closed.
+//! - A2 No more connections of one address are served than `of_address` has for it, or else `per_address`; one more is closed.
 //! - A3 No more than `per_second` connections are taken in a second, after at most as many at once.
 //!
 //! Limits may change at any time; what is connected stays.
@@ -16,19 +16,26 @@ use rt::channel::watch;
 use rt::{Instant, Rt};
 
 /// How many connections there may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionLimits {
     /// At a time; every listener keeps one place for its next (A1).
     pub total: u32,
     /// At a time from one address (A2).
     pub per_address: u32,
+    /// At a time from addresses that have a limit of their own (A2).
+    pub of_address: BTreeMap<IpAddr, u32>,
     /// New ones in a second (A3).
     pub per_second: u32,
 }
 
 impl Default for ConnectionLimits {
     fn default() -> ConnectionLimits {
-        ConnectionLimits { total: limits::CONNECTIONS_MAX, per_address: u32::MAX, per_second: u32::MAX }
+        ConnectionLimits {
+            total: limits::CONNECTIONS_MAX,
+            per_address: u32::MAX,
+            of_address: BTreeMap::new(),
+            per_second: u32::MAX,
+        }
     }
 }
 
@@ -112,14 +119,15 @@ impl Shared {
 impl Place {
     /// Gives the place to a connection from `address`; `false` when that has as many as it may (A2).
     pub(crate) fn take(&mut self, address: IpAddr, now: Instant) -> bool {
-        let limits = *self.shared.limits.borrow();
+        let limits = self.shared.limits.borrow();
         let mut counts = self.shared.counts();
         // At most a second's worth comes at once (A3).
         let second = Duration::from_secs(1);
         let unused = counts.paid_until.max(Instant::START + now.since_start().saturating_sub(second));
         counts.paid_until = unused + second / limits.per_second.max(1);
         let from_there = counts.by_address.get(&address).copied().unwrap_or(0);
-        if limits.per_address <= from_there {
+        let allowed = limits.of_address.get(&address).unwrap_or(&limits.per_address);
+        if *allowed <= from_there {
             return false;
         }
         counts.by_address.insert(address, from_there + 1);

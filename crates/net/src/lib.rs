@@ -13,5 +13,5 @@ mod server;
 mod service;
 
 pub use admission::{Admission, ConnectionLimits};
-pub use server::{Bound, Limits, Server};
+pub use server::{Bound, Limits, Server, bind};
 pub use service::{Class, Outcome, Piece, Response, Service, Started};

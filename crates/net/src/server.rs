@@ -2,11 +2,12 @@
 //!
 //! - L1 Connections are accepted only while there is a place for them; the others wait in the kernel.
 //! - L2 A stop closes the listeners first, lets calls that were started finish, and then closes what is left.
-//! - L3 A listener survives whatever accepting fails with, says so once, and asks again at a bounded rate.
+//! - L3 A listener may come while the others serve; one that goes does so in the manner of L2.
+//! - L4 A listener survives whatever accepting fails with, says so once, and asks again at a bounded rate.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::limits;
@@ -82,85 +83,127 @@ pub(crate) enum Stage {
 
 /// Listeners that do not accept yet, so that addresses can be told before anything is served.
 #[derive(Default)]
-pub struct Bound {
-    listeners: Vec<Listener>,
-    addresses: Vec<SocketAddr>,
+pub struct Bound(Vec<Socket>);
+
+struct Socket {
+    name: Arc<str>,
+    address: SocketAddr,
+    listener: Listener,
 }
 
 impl Bound {
     /// The addresses listened on, in the order they were given, with the ports that were taken.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.0.iter().map(|socket| socket.address).collect()
     }
 
     /// Adds the listeners of another binding.
     pub fn extend(&mut self, more: Bound) {
-        self.listeners.extend(more.listeners);
-        self.addresses.extend(more.addresses);
+        self.0.extend(more.0);
+    }
+}
+
+/// A listener that accepts, or whose last connections go.
+struct Listening {
+    address: SocketAddr,
+    stage: watch::Sender<Stage>,
+    /// Ends once the address is free.
+    accepting: watch::Receiver<()>,
+}
+
+impl Listening {
+    fn is_serving(&self) -> bool {
+        *self.stage.borrow() == Stage::Serving
     }
 }
 
 /// A running server. Dropping it closes its listeners and connections at once; [`Server::stop`] asks them first.
-pub struct Server {
-    rt: Rt,
-    addresses: Vec<SocketAddr>,
-    stage: watch::Sender<Stage>,
+pub struct Server<S> {
+    shared: Arc<Shared<S>>,
+    listening: Mutex<Vec<Listening>>,
     admission: Admission,
 }
 
-impl Server {
-    /// Listens on every address (port 0 takes a free one); nothing is accepted before [`Server::start`].
-    ///
-    /// # Errors
-    /// An address cannot be listened on; the error names it, and none is listened on.
-    pub async fn bind(rt: &Rt, addresses: &[SocketAddr]) -> io::Result<Bound> {
-        let mut bound = Bound::default();
-        for address in addresses {
-            let listener = rt.listen(*address).await?;
-            bound.addresses.push(listener.local_addr()?);
-            bound.listeners.push(listener);
-        }
-        Ok(bound)
-    }
+/// Listens on an address (port 0 takes a free one), under a name that its connections are told with; nothing is
+/// accepted before a server is given it.
+///
+/// # Errors
+/// The address cannot be listened on; the error names it.
+pub async fn bind(rt: &Rt, name: &str, address: SocketAddr) -> io::Result<Bound> {
+    let listener = rt.listen(address).await?;
+    Ok(Bound(vec![Socket { name: name.into(), address: listener.local_addr()?, listener }]))
+}
 
+impl<S: Service> Server<S> {
     /// Serves what connects and `admission` lets in, which counts for this server alone.
-    pub fn start<S: Service>(
-        rt: &Rt,
-        bound: Bound,
-        limits: Limits,
-        admission: Admission,
-        service: S,
-    ) -> Server {
-        let (stage, _) = watch::channel(Stage::Serving);
+    pub fn start(rt: &Rt, bound: Bound, limits: Limits, admission: Admission, service: S) -> Server<S> {
         let pool = Pool::new(limits.pool_bytes, limits.reserve_bytes);
         let shared = Arc::new(Shared { rt: rt.clone(), service, limits, pool });
-        for listener in bound.listeners {
-            let accepting = accept(shared.clone(), listener, admission.clone(), stage.subscribe());
-            rt.spawn("listener", accepting);
+        let server = Server { shared, listening: Mutex::default(), admission };
+        server.listen(bound);
+        server
+    }
+
+    /// Serves what connects to these, too.
+    pub fn listen(&self, bound: Bound) {
+        let mut listening = self.listening();
+        // Those that went, and whose last connection did.
+        listening.retain(|one| one.is_serving() || 0 < one.stage.receiver_count());
+        for Socket { name, address, listener } in bound.0 {
+            let (stage, watched) = watch::channel(Stage::Serving);
+            let (accepts, accepting) = watch::channel(());
+            let accept = accept(self.shared.clone(), name, listener, self.admission.clone(), watched);
+            self.shared.rt.spawn("listener", async move {
+                accept.await;
+                drop(accepts);
+            });
+            listening.push(Listening { address, stage, accepting });
         }
-        Server { rt: rt.clone(), addresses: bound.addresses, stage, admission }
+    }
+
+    /// Listens on these addresses no longer (L3). When this returns they are free; calls that were started go on.
+    pub async fn close(&self, addresses: &[SocketAddr]) {
+        let mut closed = Vec::new();
+        for one in self.listening().iter().filter(|one| addresses.contains(&one.address)) {
+            one.stage.send_replace(Stage::Stopping);
+            closed.push(one.accepting.clone());
+        }
+        for mut accepting in closed {
+            while accepting.changed().await.is_ok() {}
+        }
     }
 
     /// The addresses listened on, in the order they were given, with the ports that were taken.
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listening().iter().filter(|one| one.is_serving()).map(|one| one.address).collect()
+    }
+
+    fn listening(&self) -> MutexGuard<'_, Vec<Listening>> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, stage: Stage) {
+        for one in self.listening().iter() {
+            one.stage.send_replace(stage);
+        }
     }
 
     /// Stops: no more connections and requests are taken, started calls have until `within` to be answered, then
     /// everything closes. Returns whether all calls were answered.
-    pub async fn stop(self, within: Duration) -> bool {
-        self.stage.send_replace(Stage::Stopping);
-        let in_time = self.rt.timeout(within, self.admission.nobody()).await.is_ok();
-        self.stage.send_replace(Stage::Over);
+    pub async fn stop(&self, within: Duration) -> bool {
+        self.enter(Stage::Stopping);
+        let in_time = self.shared.rt.timeout(within, self.admission.nobody()).await.is_ok();
+        self.enter(Stage::Over);
         // Aborted connections drop what they hold at their next suspension point.
         self.admission.nobody().await;
         in_time
     }
 }
 
-/// Accepts connections until the server stops (L3).
+/// Accepts connections until the listener goes (L4).
 async fn accept<S: Service>(
     shared: Arc<Shared<S>>,
+    name: Arc<str>,
     listener: Listener,
     admission: Admission,
     mut stage: watch::Receiver<Stage>,
@@ -176,7 +219,8 @@ async fn accept<S: Service>(
                 if std::mem::take(&mut is_failing) {
                     tracing::info!("connections are accepted again");
                 }
-                shared.rt.spawn("connection", serve(shared.clone(), stream, place, stage.clone()));
+                let serving = serve(shared.clone(), name.clone(), stream, place, stage.clone());
+                shared.rt.spawn("connection", serving);
             }
             // One peer went before its turn.
             Err(err) if err.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -202,6 +246,7 @@ async fn accept_one(rt: &Rt, listener: &Listener, admission: &Admission) -> io::
 /// Serves one connection until it ends or the server is over.
 async fn serve<S: Service>(
     shared: Arc<Shared<S>>,
+    name: Arc<str>,
     stream: Stream,
     mut place: Place,
     mut stage: watch::Receiver<Stage>,
@@ -212,7 +257,7 @@ async fn serve<S: Service>(
         tracing::debug!("closed the connection of {peer}: its address has as many as it may");
         return;
     }
-    let state = shared.service.connected(peer, local);
+    let state = shared.service.connected(peer, local, &name);
     let connection = Connection::new(shared, stream, state);
     let serving = connection.serve(stage.clone());
     rt::select! {

@@ -10,6 +10,7 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rt::FileSlice;
@@ -20,8 +21,9 @@ pub trait Service: Send + Sync + 'static {
     /// What is remembered of one connection; dropped when it ends.
     type Connection: Send + 'static;
 
-    /// A connection was accepted: `peer` is its other end, `local` the address it came in by.
-    fn connected(&self, peer: SocketAddr, local: SocketAddr) -> Self::Connection;
+    /// A connection was accepted: `peer` is its other end, `local` the address it came in by, `listener` the name of
+    /// what listens there.
+    fn connected(&self, peer: SocketAddr, local: SocketAddr, listener: &Arc<str>) -> Self::Connection;
 
     /// How a frame (without its size prefix) goes with those around it. Must be cheap and take any bytes.
     fn class(&self, frame: &[u8]) -> Class;

@@ -10,6 +10,7 @@ use std::future::Future;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -110,8 +111,9 @@ impl Toy {
 impl Service for Toy {
     type Connection = ToyConnection;
 
-    fn connected(&self, peer: SocketAddr, local: SocketAddr) -> ToyConnection {
+    fn connected(&self, peer: SocketAddr, local: SocketAddr, listener: &Arc<str>) -> ToyConnection {
         assert_ne!(peer, local);
+        assert_eq!(&**listener, "toys");
         ToyConnection(self.trace.clone())
     }
 
@@ -153,22 +155,28 @@ impl Service for Toy {
 }
 
 /// A server on some half of `rt`, and what its service saw.
-async fn toy_server(rt: &Rt, root: PathBuf, limits: Limits) -> (Server, Trace) {
+async fn toy_server(rt: &Rt, root: PathBuf, limits: Limits) -> (Server<Toy>, Trace) {
     toy_server_for(rt, root, limits, Admission::new(ConnectionLimits::default())).await
 }
 
-async fn toy_server_for(rt: &Rt, root: PathBuf, limits: Limits, admission: Admission) -> (Server, Trace) {
+async fn toy_server_for(
+    rt: &Rt,
+    root: PathBuf,
+    limits: Limits,
+    admission: Admission,
+) -> (Server<Toy>, Trace) {
     let file = rt.fs().open(&root.join("file"), Open::Create).unwrap();
     file.write_all_at(&[IoSlice::new(&FILE.repeat(FILE_COPIES))], 0).unwrap();
     let trace = Trace::default();
     let toy = Toy { rt: rt.clone(), file, trace: trace.clone() };
-    let listeners = ["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
-    let server = Server::start(rt, Server::bind(rt, &listeners).await.unwrap(), limits, admission, toy);
+    let mut bound = net::bind(rt, "toys", "127.0.0.1:0".parse().unwrap()).await.unwrap();
+    bound.extend(net::bind(rt, "toys", "[::1]:0".parse().unwrap()).await.unwrap());
+    let server = Server::start(rt, bound, limits, admission, toy);
     assert_eq!(server.addresses().len(), 2);
     (server, trace)
 }
 
-async fn connect(rt: &Rt, server: &Server) -> Stream {
+async fn connect(rt: &Rt, server: &Server<Toy>) -> Stream {
     let address = server.addresses()[0];
     rt.connect(&address.ip().to_string(), address.port()).await.unwrap()
 }
@@ -250,6 +258,7 @@ both! {
     a_peer_that_goes_ends_its_patient_call_and_no_other
     half_sent_requests_cost_others_nothing
     a_stop_answers_what_was_started
+    a_listener_comes_and_goes_while_another_serves
 }
 
 async fn answers_leave_in_the_order_of_requests(rt: Rt, root: PathBuf) {
@@ -365,6 +374,27 @@ async fn a_stop_answers_what_was_started(rt: Rt, root: PathBuf) {
     assert_eq!(trace.count("end"), 2);
 }
 
+async fn a_listener_comes_and_goes_while_another_serves(rt: Rt, root: PathBuf) {
+    let (server, trace) = toy_server(&rt, root, Limits::default()).await;
+    let stays = connect(&rt, &server).await;
+    let bound = net::bind(&rt, "toys", "127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = bound.addresses()[0];
+    server.listen(bound);
+    assert_eq!(server.addresses().last(), Some(&address));
+    let new = rt.connect("127.0.0.1", address.port()).await.unwrap();
+    assert_eq!((play(&new, "b1").await, play(&stays, "b2").await), (vec![1], vec![2]));
+    let before = trace.lines().len();
+    new.write_all(&ToyRequest::bytes('p', 3, 10, 3)).await.unwrap();
+    trace.grown_to(before + 1).await;
+    server.close(&[address]).await;
+    assert!(!server.addresses().contains(&address));
+    drop(net::bind(&rt, "toys", address).await.expect("its address is free"));
+    assert_eq!(read_answer(&new).await, Some((3, vec![])), "what was started is answered");
+    assert_eq!(read_answer(&new).await, None);
+    assert_eq!(play(&stays, "b4").await, [4]);
+    assert!(server.stop(Duration::from_secs(60)).await);
+}
+
 #[test]
 fn a_stop_does_not_wait_longer_than_it_was_told() {
     simulated(|rt, root| async move {
@@ -471,7 +501,7 @@ fn a_request_that_comes_slowly_is_answered_and_one_that_trickles_is_not() {
 fn no_more_connections_than_allowed_are_served() {
     simulated(|rt, root| async move {
         let limits = ConnectionLimits { total: 3, ..ConnectionLimits::default() };
-        let admission = Admission::new(limits);
+        let admission = Admission::new(limits.clone());
         let (server, _) = toy_server_for(&rt, root, Limits::default(), admission.clone()).await;
         // Each of the two listeners keeps one place for the next.
         let (one, two) = (connect(&rt, &server).await, connect(&rt, &server).await);
@@ -484,7 +514,7 @@ fn no_more_connections_than_allowed_are_served() {
         assert_eq!(read_answer(&three).await, Some((3, vec![])));
         let four = connect(&rt, &server).await;
         assert!(rt.timeout(second, play(&four, "b4")).await.is_err());
-        admission.set(ConnectionLimits { total: 4, ..limits });
+        admission.set(ConnectionLimits { total: 4, ..limits.clone() });
         assert_eq!(read_answer(&four).await, Some((4, vec![])));
     });
 }
@@ -499,7 +529,7 @@ fn one_address_has_no_more_connections_than_allowed() {
             let address = format!("{}:0", sim.ip("n1")).parse().unwrap();
             let file = rt.fs().open(&PathBuf::from("/file"), Open::Create).unwrap();
             let toy = Toy { rt: rt.clone(), file, trace: Trace::default() };
-            let bound = Server::bind(&rt, &[address]).await.unwrap();
+            let bound = net::bind(&rt, "toys", address).await.unwrap();
             let server = Server::start(&rt, bound, Limits::default(), Admission::new(limits), toy);
             let (one, two) = (connect(&other, &server).await, connect(&other, &server).await);
             assert_eq!((play(&one, "b1").await, play(&two, "b2").await), (vec![1], vec![2]));

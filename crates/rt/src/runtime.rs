@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -187,6 +187,14 @@ impl Rt {
         match &self.kind {
             Kind::Os(runtime) => Ok(Listener(socket::ListenerKind::Os(runtime.listen(address)?))),
             Kind::Sim(node) => Ok(Listener(socket::ListenerKind::Sim(node.listen(address)?))),
+        }
+    }
+
+    /// The addresses that a host name, or an address literal, stands for.
+    pub async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+        match &self.kind {
+            Kind::Os(_) => os::lookup(host).await,
+            Kind::Sim(node) => node.lookup(host),
         }
     }
 

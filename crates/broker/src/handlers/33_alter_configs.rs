@@ -14,8 +14,8 @@ type Configs = Vec<(String, Option<String>)>;
 pub async fn handle(call: &Call<'_>, request: AlterConfigsRequest<'_>, _: i16) -> AlterConfigsResponse<'static> {
     let wanted = request.resources.iter().map(wanted).collect();
     let answers =
-        alter(call.node, wanted, request.validate_only, |image, _, resource, configs: &Configs| {
-            controller::replace_configs(image, resource, configs)
+        alter(call.node, wanted, request.validate_only, |image, layers, resource, configs: &Configs| {
+            controller::replace_configs(image, layers, resource, configs)
         });
     AlterConfigsResponse { throttle_time_ms: 0, responses: answers.await.into_iter().map(response).collect() }
 }

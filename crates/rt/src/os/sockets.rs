@@ -5,7 +5,7 @@
 //! - K2 Bytes that stay on this machine are not paced.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
@@ -68,6 +68,17 @@ impl Listener {
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
+}
+
+/// The addresses of a host, each once.
+pub(crate) async fn lookup(host: &str) -> io::Result<Vec<IpAddr>> {
+    let mut found: Vec<IpAddr> = Vec::new();
+    for address in tokio::net::lookup_host((host, 0)).await? {
+        if !found.contains(&address.ip()) {
+            found.push(address.ip());
+        }
+    }
+    Ok(found)
 }
 
 /// Takes a congestion control that sends what the window holds at once, for a peer on this machine (K2).

@@ -111,6 +111,10 @@ impl Handle {
         connected.map_err(|err| io::Error::new(err.kind(), format!("cannot connect to {host}:{port}: {err}")))
     }
 
+    pub(crate) fn lookup(&self, host: &str) -> io::Result<Vec<std::net::IpAddr>> {
+        Ok(vec![self.world.lock().resolve(self.life.node, host)?.1])
+    }
+
     async fn try_connect(&self, host: &str, port: u16) -> io::Result<Stream> {
         let (node, ip) = self.world.lock().resolve(self.life.node, host)?;
         self.network_latency().await;

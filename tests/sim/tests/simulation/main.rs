@@ -12,6 +12,7 @@ mod full_disk;
 mod generated_load;
 mod groups;
 mod hostile;
+mod listeners;
 mod paused_readers;
 mod pipelining;
 mod power_cuts;

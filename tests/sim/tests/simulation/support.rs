@@ -82,6 +82,17 @@ pub async fn alter_all_brokers(
     key: &str,
     value: Option<&str>,
 ) -> Result<(), String> {
+    alter_brokers(rt, address, "", key, value).await
+}
+
+/// The same for the broker of this name, of which the empty one is all.
+pub async fn alter_brokers(
+    rt: &Rt,
+    address: SocketAddr,
+    broker: &str,
+    key: &str,
+    value: Option<&str>,
+) -> Result<(), String> {
     const BROKER: i8 = 4;
     const VERSION: i16 = 1;
     let config = AlterableConfig {
@@ -89,8 +100,11 @@ pub async fn alter_all_brokers(
         config_operation: i8::from(value.is_none()),
         value: value.map(|value| value.to_owned().into()),
     };
-    let resource =
-        AlterConfigsResource { resource_type: BROKER, resource_name: "".into(), configs: vec![config] };
+    let resource = AlterConfigsResource {
+        resource_type: BROKER,
+        resource_name: broker.to_owned().into(),
+        configs: vec![config],
+    };
     let request = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
     let answer = ask(rt, address, &request, VERSION).await;
     let (_, answer) = wire::decode_response::<IncrementalAlterConfigsResponse<'_>>(&answer, VERSION).unwrap();
