@@ -79,7 +79,7 @@ impl Cell {
             Cell::Int(number) => number.to_string(),
             Cell::Real(number) => format!("{number:.3}"),
             Cell::Text(text) | Cell::Toned(_, text) => one_line(text),
-            Cell::Time(ms) => crate::time::show(*ms),
+            Cell::Time(ms) => model::time::show(*ms),
             Cell::Bytes(bytes) => crate::number::bytes(*bytes),
             Cell::List(cells) if cells.is_empty() => "-".to_owned(),
             Cell::List(cells) => cells.iter().map(Cell::item).collect::<Vec<_>>().join(","),

@@ -29,7 +29,6 @@ mod show;
 mod span;
 mod suggest;
 mod table;
-mod time;
 mod topic;
 mod txn;
 

@@ -168,7 +168,7 @@ fn write_piece(piece: &Piece, record: &Record, out: &mut Vec<u8>) {
         Field::Value => out.extend_from_slice(record.value.as_deref().unwrap_or_default()),
         Field::Headers => write_headers(record, out),
         Field::Timestamp => push_number(record.timestamp.0, out),
-        Field::Date => out.extend_from_slice(crate::time::show(record.timestamp.0).as_bytes()),
+        Field::Date => out.extend_from_slice(model::time::show(record.timestamp.0).as_bytes()),
         Field::KeyLength => push_number(length(&record.key), out),
         Field::ValueLength => push_number(length(&record.value), out),
         Field::ValueLengthBytes => {

@@ -40,7 +40,7 @@ fn write_line(record: &Record, in_colour: bool, with_headers: bool, out: &mut Ve
     let paint = |code: &str, text: &str| {
         if in_colour && !text.is_empty() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     };
-    let date = crate::time::show(record.timestamp.0);
+    let date = model::time::show(record.timestamp.0);
     let place = format!("{}:{}", record.partition, record.offset);
     let shown = |part: Option<&[u8]>| part.map_or("null".to_owned(), printable);
     let mut parts = vec![paint("2", &date), paint("36", &place)];

@@ -120,10 +120,10 @@ fn no_count(text: &str) -> String {
 
 fn parse_time(text: &str) -> Result<Begin, String> {
     match text.strip_prefix('-') {
-        Some(age) => crate::time::parse_duration_ms(age).map(Begin::Ago).ok_or_else(|| {
+        Some(age) => model::time::parse_duration_ms(age).map(Begin::Ago).ok_or_else(|| {
             format!("'{text}' is no age: numbers in ms, s, m, h or d expected, as in @-2h or @-1h30m")
         }),
-        None => crate::time::parse(text).map(|ms| Begin::Place(Start::Timestamp(TimestampMs(ms)))).ok_or_else(
+        None => model::time::parse(text).map(|ms| Begin::Place(Start::Timestamp(TimestampMs(ms)))).ok_or_else(
             || {
                 format!(
                     "'{text}' is no time: 2026-01-31, 2026-01-31T12:00, seconds or milliseconds since 1970, or an age \
@@ -252,7 +252,7 @@ mod tests {
             (0..=i64::MAX).prop_map(|at| (Begin::Place(Start::At(Offset(at))), at.to_string())),
             any::<u64>().prop_map(|n| (Begin::Place(Start::AfterEarliest(n)), format!("+{n}"))),
             any::<u64>().prop_map(|n| (Begin::Place(Start::BeforeLatest(n)), format!("-{n}"))),
-            (0..253_402_300_800_000i64).prop_map(|ms| (at(ms), format!("@{}", crate::time::show(ms)))),
+            (0..253_402_300_800_000i64).prop_map(|ms| (at(ms), format!("@{}", model::time::show(ms)))),
             (0..1_000_000i64).prop_map(|s| (Begin::Ago(s * 1000), format!("@-{s}s"))),
         ]
     }
@@ -264,7 +264,7 @@ mod tests {
             (0..=i64::MAX).prop_map(|at| (Finish::At(Offset(at)), at.to_string())),
             any::<u64>().prop_map(|n| (Finish::After(n), format!("+{n}"))),
             (0..253_402_300_800_000i64)
-                .prop_map(|ms| (Finish::Timestamp(TimestampMs(ms)), format!("@{}", crate::time::show(ms)))),
+                .prop_map(|ms| (Finish::Timestamp(TimestampMs(ms)), format!("@{}", model::time::show(ms)))),
             (0..1_000_000i64).prop_map(|s| (Finish::Ago(s * 1000), format!("@-{s}s"))),
         ]
     }

@@ -1,12 +1,14 @@
-//! The words every other crate speaks: ids, offsets, epochs, error codes and limits.
+//! The words every other crate speaks: ids, offsets, epochs, error codes and limits, and
+//! times as people write them.
 //!
-//! Knows nothing of bytes, files, sockets or time; depends on nothing.
+//! Knows nothing of bytes, files, sockets or clocks; depends on nothing.
 
 pub mod coordinator;
 pub mod error_code;
 pub mod id;
 pub mod limits;
 pub mod offset;
+pub mod time;
 pub mod topic;
 pub mod transaction;
 pub mod uuid;

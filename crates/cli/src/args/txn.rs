@@ -60,7 +60,7 @@ JSON, an object for each id
 }
 
 fn duration(text: &str) -> Result<i64, String> {
-    crate::time::parse_duration_ms(text)
+    model::time::parse_duration_ms(text)
         .ok_or_else(|| "a duration expected, such as 30s, 5m or 2h".to_owned())
 }
 

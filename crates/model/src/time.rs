@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+const MILLISECOND_US: i64 = 1_000;
 const SECOND_MS: i64 = 1_000;
 const DAY_MS: i64 = 86_400_000;
 
@@ -29,7 +30,7 @@ fn date_from_days(days: i64) -> (i64, i64, i64) {
 }
 
 /// `2026-01-31T12:00:00.000Z`; a negative timestamp is what it is in Kafka, none.
-pub(crate) fn show(timestamp_ms: i64) -> String {
+pub fn show(timestamp_ms: i64) -> String {
     let mut text = String::new();
     if timestamp_ms < 0 {
         return text;
@@ -47,7 +48,7 @@ pub(crate) fn show(timestamp_ms: i64) -> String {
 }
 
 /// `1h30m`, `2d`, `90s`, `500ms`; a number needs its unit.
-pub(crate) fn parse_duration_ms(text: &str) -> Option<i64> {
+pub fn parse_duration_ms(text: &str) -> Option<i64> {
     let mut rest = text;
     let mut total: i64 = 0;
     if rest.is_empty() {
@@ -75,15 +76,16 @@ pub(crate) fn parse_duration_ms(text: &str) -> Option<i64> {
 
 /// A time: milliseconds (12 digits and more) or seconds since 1970, a date, or a date and time with an optional offset
 /// from UTC.
-pub(crate) fn parse(text: &str) -> Option<i64> {
+pub fn parse(text: &str) -> Option<i64> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         let number: i64 = text.parse().ok()?;
         return if text.len() < 12 { number.checked_mul(SECOND_MS) } else { Some(number) };
     }
-    parse_date_time(text)
+    parse_date_time_us(text).map(|us| us.div_euclid(MILLISECOND_US))
 }
 
-fn parse_date_time(text: &str) -> Option<i64> {
+/// A date, or a date and time with an optional offset from UTC, in microseconds since 1970: what databases keep.
+pub fn parse_date_time_us(text: &str) -> Option<i64> {
     let (date, time) = match text.split_once(['T', ' ']) {
         Some((date, time)) => (date, Some(time)),
         None => (text, None),
@@ -96,12 +98,12 @@ fn parse_date_time(text: &str) -> Option<i64> {
     if fields.next().is_some() || date_from_days(days) != (year, month, day) {
         return None;
     }
-    let time_ms = time.map_or(Some(0), parse_time)?;
-    Some(days * DAY_MS + time_ms)
+    let time_us = time.map_or(Some(0), parse_time_us)?;
+    Some(days * DAY_MS * MILLISECOND_US + time_us)
 }
 
-/// `12:00`, `12:00:30`, `12:00:30.25`, each with `Z`, `+02:00`, `-0530` or nothing behind; milliseconds from midnight UTC.
-fn parse_time(text: &str) -> Option<i64> {
+/// `12:00`, `12:00:30`, `12:00:30.25`, each with `Z`, `+02:00`, `-0530` or nothing behind; microseconds from midnight UTC.
+fn parse_time_us(text: &str) -> Option<i64> {
     let (clock, offset_ms) = if let Some(clock) = text.strip_suffix('Z') {
         (clock, 0)
     } else if let Some(at) = text.find(['+', '-']) {
@@ -117,17 +119,18 @@ fn parse_time(text: &str) -> Option<i64> {
     let mut fields = clock.split(':');
     let hour = number(fields.next()?, 2)?;
     let minute = number(fields.next()?, 2)?;
-    let second_ms = fields.next().map_or(Some(0), parse_seconds)?;
-    let sound = hour < 24 && minute < 60 && second_ms < 60 * SECOND_MS && fields.next().is_none();
-    sound.then_some((hour * 60 + minute) * 60 * SECOND_MS + second_ms - offset_ms)
+    let second_us = fields.next().map_or(Some(0), parse_seconds_us)?;
+    let sound =
+        hour < 24 && minute < 60 && second_us < 60 * SECOND_MS * MILLISECOND_US && fields.next().is_none();
+    sound.then_some(((hour * 60 + minute) * 60 * SECOND_MS - offset_ms) * MILLISECOND_US + second_us)
 }
 
-fn parse_seconds(text: &str) -> Option<i64> {
+fn parse_seconds_us(text: &str) -> Option<i64> {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
     let all_digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
-    // Digits beyond milliseconds are dropped: nothing here is finer.
-    let fraction: String = fraction.chars().chain("000".chars()).take(3).collect();
-    all_digits.then_some(number(seconds, 2)? * SECOND_MS + fraction.parse::<i64>().ok()?)
+    // Digits beyond microseconds are dropped: nothing here is finer.
+    let fraction: String = fraction.chars().chain("000000".chars()).take(6).collect();
+    all_digits.then_some(number(seconds, 2)? * SECOND_MS * MILLISECOND_US + fraction.parse::<i64>().ok()?)
 }
 
 fn number(text: &str, digits: usize) -> Option<i64> {
@@ -157,6 +160,13 @@ mod tests {
         ] {
             assert_eq!(parse(text), Some(ms), "{text}");
         }
+    }
+
+    #[test]
+    fn microseconds_are_kept_where_they_are_asked_for() {
+        assert_eq!(parse_date_time_us("1970-01-01T00:00:01.000007Z"), Some(1_000_007));
+        assert_eq!(parse_date_time_us("1969-12-31T23:59:59.5Z"), Some(-500_000));
+        assert_eq!(parse_date_time_us("7"), None);
     }
 
     #[test]
