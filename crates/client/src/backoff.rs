@@ -10,7 +10,7 @@ const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// The wait after the attempt numbered `attempt` from zero: 50 ms doubling to 1 s, of which a random fifth is taken off.
-pub(crate) fn delay(rt: &Rt, attempt: u32) -> Duration {
+pub fn delay(rt: &Rt, attempt: u32) -> Duration {
     let whole = FIRST.saturating_mul(1 << attempt.min(5)).min(LONGEST);
     let millis = u64::try_from(whole.as_millis()).unwrap_or(u64::MAX);
     Duration::from_millis(millis - rt.random_u64() % (millis / 5 + 1))

@@ -24,8 +24,9 @@ pub use admin::{
     ActiveProducer, Admin, Config, ConfigSource, DescribedCluster, DescribedGroup, DescribedTransaction,
     Feature, GroupMember, ListedGroup, ListedTransaction, LogDir, NewTopic, Offered, TransactionFilter,
 };
+pub use backoff::delay as retry_delay;
 pub use client::{Client, ClientConfig, parse_address};
-pub use consumer::{Consumer, ConsumerConfig, Event, GroupConfig, Isolation, Record, Reset};
+pub use consumer::{Consumer, ConsumerConfig, Event, GroupConfig, Isolation, Positions, Record, Reset};
 pub use direct::{Direct, FetchBounds, Fetched, Prepared, Produced};
 pub use error::Error;
 pub use metadata::{Node, Partition, Snapshot, Topic, TopicPartition};

@@ -139,6 +139,13 @@ impl Fetcher {
         }
     }
 
+    /// Reads a partition from `position` on, whether or not it was read before.
+    pub(super) fn begin(&mut self, place: TopicPartition, position: Offset) {
+        let reading = self.reading(position);
+        self.ready.retain(|ready| ready.place != place);
+        self.partitions.insert(place, reading);
+    }
+
     fn reading(&mut self, position: Offset) -> Reading {
         self.next_lease += 1;
         Reading {

@@ -13,7 +13,7 @@ mod isolation;
 mod membership;
 mod session;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -89,6 +89,18 @@ pub struct GroupConfig {
     pub heartbeat_interval: Duration,
     /// Time between commits in `poll`, which also commits when partitions are revoked; `None` leaves it to the caller.
     pub auto_commit: Option<Duration>,
+    /// Where it goes on in what the group gives it.
+    pub positions: Positions,
+}
+
+/// Who knows how far a group's partitions were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Positions {
+    /// The group, by its commits.
+    Group,
+    /// The caller, who keeps them elsewhere: after [`Event::Assigned`] nothing of a partition is read until
+    /// [`Consumer::seek`] says from where.
+    Caller,
 }
 
 impl GroupConfig {
@@ -101,6 +113,7 @@ impl GroupConfig {
             rebalance_timeout: Duration::from_secs(300),
             heartbeat_interval: Duration::from_secs(3),
             auto_commit: Some(Duration::from_secs(5)),
+            positions: Positions::Group,
         }
     }
 }
@@ -156,6 +169,8 @@ struct Grouped {
     config: GroupConfig,
     coordinator: Coordinator,
     membership: Membership,
+    /// What the group gave us and has not taken back.
+    given: BTreeSet<TopicPartition>,
     /// Given, but not yet begun with.
     assigned: Option<Vec<TopicPartition>>,
     /// Answered when `poll` is next called: the caller is done with the partitions then.
@@ -196,6 +211,7 @@ impl Consumer {
             config: group,
             coordinator,
             membership,
+            given: BTreeSet::new(),
             assigned: None,
             revocation: None,
             commit_at: None,
@@ -271,7 +287,7 @@ impl Consumer {
         self.fetcher.pause(place);
     }
 
-    /// Goes on at another place.
+    /// Goes on at another place, also in a partition that was paused. Does nothing in one that is not ours.
     ///
     /// # Errors
     /// The place cannot be turned into an offset.
@@ -279,7 +295,11 @@ impl Consumer {
         let starts = BTreeMap::from([(place.clone(), start)]);
         let resolved = self.client.resolve_as(self.fetcher.isolation(), &starts).await?;
         for (place, offset) in resolved {
-            self.fetcher.seek(&place, offset);
+            if self.group.as_ref().is_some_and(|group| group.given.contains(&place)) {
+                self.fetcher.begin(place, offset);
+            } else {
+                self.fetcher.seek(&place, offset);
+            }
         }
         Ok(())
     }
@@ -293,7 +313,18 @@ impl Consumer {
         let Some(group) = &mut self.group else { return Ok(()) };
         group.commit_at = group.config.auto_commit.map(|interval| self.client.rt().now() + interval);
         let uncommitted = self.fetcher.uncommitted();
-        if uncommitted.is_empty() {
+        self.commit_offsets(&uncommitted).await?;
+        self.fetcher.committed();
+        Ok(())
+    }
+
+    /// Writes these offsets to the group, for a caller that decides itself what is done. Does nothing without a group.
+    ///
+    /// # Errors
+    /// As [`Consumer::commit`].
+    pub async fn commit_offsets(&mut self, offsets: &BTreeMap<TopicPartition, Offset>) -> Result<(), Error> {
+        let Some(group) = &mut self.group else { return Ok(()) };
+        if offsets.is_empty() {
             return Ok(());
         }
         let Some(standing) = group.membership.standing() else {
@@ -304,9 +335,7 @@ impl Consumer {
                 message: Some("this consumer is in no generation of the group now".to_owned()),
             });
         };
-        group.coordinator.commit(&uncommitted, Some(&standing)).await?;
-        self.fetcher.committed();
-        Ok(())
+        group.coordinator.commit(offsets, Some(&standing)).await
     }
 
     /// What [`Consumer::commit`] would commit now: positions that moved, past markers and aborted records too.
@@ -355,11 +384,12 @@ impl Consumer {
         let group = self.group.as_mut()?;
         match change {
             Change::Assigned(places) => {
+                group.given = places.iter().cloned().collect();
                 group.assigned = Some(places);
                 None
             }
             Change::Revoked(revocation) => {
-                let places: Vec<_> = self.fetcher.positions().into_keys().collect();
+                let places = std::mem::take(&mut group.given).into_iter().collect();
                 self.fetcher.stop();
                 let lost = revocation.lost;
                 group.assigned = None;
@@ -373,6 +403,10 @@ impl Consumer {
     async fn begin(&mut self) -> Result<Option<Event>, Error> {
         let Some(group) = &mut self.group else { return Ok(None) };
         let Some(places) = &group.assigned else { return Ok(None) };
+        if group.config.positions == Positions::Caller {
+            self.fetcher.assign(BTreeMap::new());
+            return Ok(group.assigned.take().map(Event::Assigned));
+        }
         let committed = group.coordinator.committed(places).await?;
         let mut starts = BTreeMap::new();
         for place in places {
