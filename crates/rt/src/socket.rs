@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::FileSlice;
 use crate::{os, sim};
@@ -115,6 +116,15 @@ impl Stream {
         match &self.0 {
             StreamKind::Os(stream) => stream.shutdown(),
             StreamKind::Sim(stream) => stream.shutdown(),
+        }
+    }
+
+    /// The connection for a driver that brings its own protocol and speaks tokio's traits, as those of databases do. The
+    /// simulator has no such peers.
+    pub fn into_transport(self) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
+        match self.0 {
+            StreamKind::Os(stream) => Ok(stream.into_transport()),
+            StreamKind::Sim(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 

@@ -227,6 +227,10 @@ impl Stream {
         SockRef::from(&self.socket).shutdown(Shutdown::Write)
     }
 
+    pub(crate) fn into_transport(self) -> TcpStream {
+        self.socket
+    }
+
     pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.socket.peer_addr()
     }
