@@ -12,6 +12,7 @@
 
 mod bench;
 mod checks;
+mod packages;
 mod process;
 mod report;
 mod soak;
@@ -19,6 +20,7 @@ mod suite;
 mod tidy;
 mod workspace;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -102,7 +104,13 @@ fn test(workspace: &Workspace, report: &Report, arguments: &[String]) -> Result<
     }
     let jars = (wants("unit") || wants("java") || reference) && suite::java::fetch(workspace, report);
     if wants("unit") {
-        report.step("unit", || checks::unit(workspace, jars));
+        report.step("unit", || {
+            // The sinks' tests want the server.
+            if !Path::new("/usr/lib/postgresql").exists() {
+                packages::install(report, "postgresql")?;
+            }
+            checks::unit(workspace, jars)
+        });
     }
     let suites = ["node", "python", "go", "java", "corners"];
     let clients: Vec<&str> = suites.into_iter().filter(|step| wants(step)).collect();

@@ -4,6 +4,7 @@
 
 mod bench;
 mod group;
+mod sink;
 mod topic;
 mod txn;
 
@@ -19,6 +20,8 @@ use crate::span::Span;
 pub use bench::BenchArgs;
 pub(crate) use bench::{BenchCommand, BenchConsumeArgs, BenchLatencyArgs, BenchProduceArgs};
 pub(crate) use group::{GroupArgs, GroupCommand};
+pub use sink::SinkArgs;
+pub(crate) use sink::{SinkCommand, SinkFileArgs};
 pub(crate) use topic::{TopicArgs, TopicCommand};
 pub(crate) use txn::{TxnArgs, TxnCommand};
 
@@ -89,6 +92,8 @@ pub enum ClientCommand {
     Group(GroupArgs),
     /// List, describe and abort transactions
     Txn(TxnArgs),
+    /// Carry records into databases
+    Sink(SinkArgs),
     /// Describe the cluster
     Cluster(ClusterArgs),
     /// Look up configuration keys; needs no broker
@@ -459,6 +464,8 @@ mod tests {
         check("group reset g --to @-2h --topic t --dry-run", true);
         check("group reset g --to 0", true);
         check("cluster describe", true);
+        check("sink run rides.toml -b h:1", true);
+        check("sink plan rides.toml", true);
         check("config list retention -o json", true);
         check("config describe retention.ms", true);
         check("bench produce t -b h:1 -n 5 --partitions 6 --config a=b --acks 1 -z lz4 --rate 7", true);

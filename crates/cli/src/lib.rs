@@ -26,6 +26,7 @@ mod produce;
 mod progress;
 mod record_format;
 mod show;
+mod sink;
 mod span;
 mod suggest;
 mod table;
@@ -66,6 +67,7 @@ pub async fn run_client(rt: Rt, command: ClientCommand) -> ExitCode {
         ClientCommand::Consume(args) => consume::run(&rt, args).await,
         ClientCommand::Group(args) => group::run(&rt, args).await,
         ClientCommand::Txn(args) => txn::run(&rt, args).await,
+        ClientCommand::Sink(args) => sink::run(&rt, args).await,
         ClientCommand::Cluster(args) => cluster::run(&rt, args).await,
         ClientCommand::Config(args) => config_keys::run(&rt, args).await,
         ClientCommand::Log(args) => dump::run(&rt, args).await,

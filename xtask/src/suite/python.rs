@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::packages;
 use crate::process;
 use crate::report::{Outcome, Tally};
 use crate::suite::{Context, QUICK_ABORTS, number_before};
@@ -27,7 +28,9 @@ pub fn run_with(context: &Context<'_>, name: &str, arguments: &[&str]) -> Result
         return Ok(Outcome::Skipped("python3 is not installed".to_owned()));
     }
     install(context)?;
-    install_kcat(context)?;
+    if !process::exists("kcat", "-V") {
+        packages::install(context.report, "kcat")?;
+    }
     let mut command = Command::new(context.workspace.python_venv().join("bin/python"));
     command.current_dir(context.source("python")).args(["-m", "pytest", "-n", AT_ONCE]).args(arguments);
     command.env("PYTHONDONTWRITEBYTECODE", "1");
@@ -64,20 +67,6 @@ fn install(context: &Context<'_>) -> Result<()> {
     // A source package, built with the setuptools that the first lock file pins.
     run(pip(&data).arg("--no-build-isolation"))?;
     remember(&venv, &lock)
-}
-
-/// kcat comes from the system's packages: put there where that needs nobody's leave, otherwise its tests are skipped.
-fn install_kcat(context: &Context<'_>) -> Result<()> {
-    if process::exists("kcat", "-V") || !process::exists("apt-get", "--version") || !process::is_root() {
-        return Ok(());
-    }
-    let log = context.report.log("apt");
-    for arguments in [&["update"][..], &["install", "--yes", "--no-install-recommends", "kcat"]] {
-        let mut command = Command::new("apt-get");
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        process::run(&mut command, &log, INSTALL_LIMIT)?;
-    }
-    Ok(())
 }
 
 /// Reads pytest's last line: `1 failed, 52 passed, 1 skipped in 11.56s`.

@@ -11,7 +11,7 @@ use crate::workspace::Workspace;
 
 /// Crates by the names they are imported as; `scripts` runs tests of any other, and `ottla` is the binary, whose tests use the
 /// clients of the simulation.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 24] = [
     "scripts",
     "model",
     "wire",
@@ -26,6 +26,8 @@ const ORDER: [&str; 22] = [
     "log",
     "client",
     "load",
+    "sink",
+    "sink-postgres",
     "quorum",
     "controller",
     "broker",

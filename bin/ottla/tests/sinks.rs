@@ -1,0 +1,323 @@
+//! Sinks into real databases: what users see of them, and each record once whoever is killed.
+//!
+//! PostgreSQL is the system's (`apt-get install postgresql`), started on a folder and port of its own. Where it is not
+//! installed the tests are skipped, unless `CI` is `true`. `OTTLA_SINK_ROUNDS` sets how often all are killed (1).
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "this test runs processes of the real operating system, and fails where it fails"
+)]
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use sim_tests::process::{Folder, Process};
+
+/// Longest wait for anything that must happen; far more than it takes.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Records between two kills.
+const RECORDS: usize = 40_000;
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let (told, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {told}{error}");
+    told.trim().to_owned()
+}
+
+/// A PostgreSQL server.
+struct Postgres {
+    programs: PathBuf,
+    folder: Folder,
+    port: u16,
+}
+
+impl Postgres {
+    /// Starts one; none where it is not installed.
+    fn start(name: &str) -> Option<Postgres> {
+        let versions = std::fs::read_dir("/usr/lib/postgresql").ok();
+        let newest =
+            versions.and_then(|versions| versions.filter_map(|entry| Some(entry.ok()?.path())).max());
+        let Some(version) = newest else {
+            let is_strict = std::env::var("CI").is_ok_and(|value| value == "true");
+            assert!(!is_strict, "PostgreSQL is not installed");
+            println!("skipped: PostgreSQL is not installed");
+            return None;
+        };
+        // Not below the target folder, which the user `postgres` may not be able to reach.
+        let folder = Folder::new(std::env::temp_dir().to_str().unwrap(), name);
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let server = Postgres { programs: version.join("bin"), folder, port };
+        if is_root() {
+            let id = |what| run(Command::new("id").args([what, "postgres"])).parse().unwrap();
+            chown(server.folder.path(), Some(id("-u")), Some(id("-g"))).unwrap();
+        }
+        run(server.command("initdb").args(["-A", "trust", "-U", "postgres"]).arg("-D").arg(server.data()));
+        server.control("start");
+        Some(server)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// One of its programs, as a user that it does not refuse.
+    fn command(&self, program: &str) -> Command {
+        let path = self.programs.join(program);
+        if !is_root() {
+            return Command::new(path);
+        }
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(path);
+        command.current_dir(self.folder.path());
+        command
+    }
+
+    fn control(&self, verb: &str) {
+        let options = format!("-p {} -h 127.0.0.1 -k ''", self.port);
+        let mut command = self.command("pg_ctl");
+        command.args(["-w", "-m", "immediate", "-o", &options, verb]).arg("-D").arg(self.data());
+        command.arg("-l").arg(self.folder.path().join("log"));
+        // A server keeps what it is given open.
+        assert!(command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success(), "{verb}");
+    }
+
+    /// Kills it, and starts it again on what that left.
+    fn kill_and_start_again(&self) {
+        self.control("stop");
+        self.control("start");
+    }
+
+    fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// What a statement answers, columns with | between.
+    fn ask(&self, statement: &str) -> String {
+        run(Command::new("psql").arg(self.url()).args(["-q", "-A", "-t", "-c", statement]))
+    }
+
+    /// Waits until a statement answers this.
+    #[track_caller]
+    fn wait_for(&self, statement: &str, expected: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.ask(statement);
+            if expected(&answer) {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{statement}: {answer}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.control("stop");
+    }
+}
+
+fn is_root() -> bool {
+    run(Command::new("id").arg("-u")) == "0"
+}
+
+/// A worker of a sink.
+struct Worker {
+    child: Child,
+    told: Option<BufReader<ChildStderr>>,
+}
+
+impl Worker {
+    fn start(file: &Path, broker: &Process, stderr: Stdio) -> Worker {
+        let mut child =
+            ottla(broker, &["sink", "run"]).arg(file).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+        let told = child.stderr.take().map(BufReader::new);
+        Worker { child, told }
+    }
+
+    /// Waits until it says something.
+    fn hears(&mut self, text: &str) {
+        let told = self.told.as_mut().unwrap();
+        let mut all = String::new();
+        while !all.contains(text) {
+            assert!(0 < told.read_line(&mut all).unwrap(), "it ended before it said '{text}': {all}");
+        }
+    }
+
+    /// Ends it as a user does.
+    fn stop(mut self) {
+        run(Command::new("kill").arg(self.child.id().to_string()));
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn ottla(broker: &Process, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ottla"));
+    command.args(arguments).env("OTTLA_BOOTSTRAP", broker.address().to_string());
+    command
+}
+
+fn start_broker(folder: &Folder, address: &str) -> Process {
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_ottla"));
+    serve.args(["serve", "--listen", address, "--set", "group.initial.rebalance.delay.ms=0"]);
+    Process::start(serve.arg("--data-dir").arg(folder.path()))
+}
+
+/// What writes these lines, a record each; once, as its producer is idempotent.
+fn producer(broker: &Process, folder: &Folder, topic: &str, lines: &str) -> Command {
+    let file = folder.path().join("records");
+    std::fs::write(&file, lines).unwrap();
+    let mut command = ottla(broker, &["produce", topic, "-f"]);
+    command.arg(file).stdout(Stdio::null());
+    command
+}
+
+fn produce(broker: &Process, folder: &Folder, topic: &str, lines: &str) {
+    run(&mut producer(broker, folder, topic, lines));
+}
+
+fn folder(name: &str) -> Folder {
+    Folder::new(env!("CARGO_TARGET_TMPDIR"), name)
+}
+
+#[test]
+fn plain_json_becomes_a_table_and_what_does_not_fit_waits() {
+    let Some(database) = Postgres::start("sink-table") else { return };
+    let (data, files) = (folder("sink-table-data"), folder("sink-table-files"));
+    let broker = start_broker(&data, "127.0.0.1:0");
+    run(&mut ottla(&broker, &["topic", "create", "rides", "--partitions", "1"]));
+    produce(
+        &broker,
+        &files,
+        "rides",
+        "{\"id\":1,\"user\":{\"name\":\"ä\"},\"speed\":2,\"at\":\"2026-01-31T12:00:00.000001Z\",\"ok\":true}\n\
+         {\"id\":2,\"speed\":2.5,\"kind\":\"x\"}\n",
+    );
+    let file = files.path().join("rides.toml");
+    let url = database.url();
+    let definition = format!("name = 'rides'\ntopics = 'rides'\ntable = 'rides'\ndatabase.url = '{url}'\n");
+    std::fs::write(&file, definition).unwrap();
+    let plan = run(ottla(&broker, &["sink", "plan"]).arg(&file));
+    let expected = "CREATE TABLE IF NOT EXISTS \"rides\" (\n  \"id\" bigint,\n  \"user\" jsonb,\n  \"speed\" double \
+                    precision,\n  \"at\" timestamptz,\n  \"ok\" boolean,\n  \"kind\" text\n);";
+    assert!(plan.starts_with(expected), "{plan}");
+
+    let mut worker = Worker::start(&file, &broker, Stdio::piped());
+    database.wait_for("SELECT count(*) FROM pg_tables WHERE tablename = 'rides'", |count| count == "1");
+    database.wait_for("SELECT count(*) FROM rides", |count| count == "2");
+    assert_eq!(
+        database.ask("SET timezone = 'UTC'; SELECT * FROM rides ORDER BY id"),
+        "1|{\"name\": \"ä\"}|2|2026-01-31 12:00:00.000001+00|t|\n2||2.5|||x"
+    );
+    produce(&broker, &files, "rides", "{\"id\":3}\n{\"id\":\"four\"}\n{\"id\":5}\n");
+    worker.hears("rides-0 waits: the record at offset 3 is refused: 'id' is \"four\", which is no bigint");
+    database.wait_for("SELECT string_agg(id::text, ' ' ORDER BY id) FROM rides", |ids| ids == "1 2 3");
+    database.wait_for("SELECT next_offset FROM ottla_offsets", |offset| offset == "3");
+    worker.stop();
+
+    run(&mut ottla(&broker, &["topic", "delete", "rides"]));
+    run(&mut ottla(&broker, &["topic", "create", "rides", "--partitions", "1"]));
+    produce(&broker, &files, "rides", &"{\"id\":9}\n".repeat(9));
+    let mut worker = Worker::start(&file, &broker, Stdio::piped());
+    worker.hears("rides-0 waits: rides-0 is of topic ");
+    worker.stop();
+    assert_eq!(database.ask("SELECT count(*), max(epoch) FROM rides, ottla_offsets"), "3|2");
+}
+
+#[test]
+fn what_a_database_refuses_is_said_in_its_words() {
+    let Some(database) = Postgres::start("sink-refused") else { return };
+    let (data, files) = (folder("sink-refused-data"), folder("sink-refused-files"));
+    let broker = start_broker(&data, "127.0.0.1:0");
+    run(&mut ottla(&broker, &["topic", "create", "a"]));
+    database.ask("CREATE TABLE made (a integer); CREATE ROLE nobody LOGIN");
+    let refused = |user: &str, table: &str, more: &str| {
+        let file = files.path().join("a.toml");
+        let url = database.url().replace("//postgres@", &format!("//{user}@"));
+        let definition = format!(
+            "name = 'a'\ntopics = 'a'\ntable = '{table}'\ncolumns.a = 'bigint'\n[database]\nurl = '{url}'\n{more}"
+        );
+        std::fs::write(&file, definition).unwrap();
+        let output = ottla(&broker, &["sink", "run"]).arg(&file).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let told = refused("postgres", "made", "");
+    assert!(told.contains("column 'a' of table 'made' is int4, and the sink writes bigint: give"), "{told}");
+    let told = refused("nobody", "new", "");
+    assert!(told.contains("permission denied for schema public"), "{told}");
+    let told = refused("stranger", "new", "");
+    assert!(told.contains("role \"stranger\" does not exist, SQLSTATE 28000"), "{told}");
+    let told = refused("postgres:secret", "new", "");
+    assert!(told.contains("a password does not belong in the url") && !told.contains("secret"), "{told}");
+}
+
+#[test]
+fn each_record_is_in_the_table_once_whoever_is_killed() {
+    let Some(database) = Postgres::start("sink-kills") else { return };
+    let (data, files) = (folder("sink-kills-data"), folder("sink-kills-files"));
+    let mut broker = start_broker(&data, "127.0.0.1:0");
+    run(&mut ottla(&broker, &["topic", "create", "orders", "--partitions", "6"]));
+    database.ask("CREATE TABLE orders (id bigint, price double precision)");
+    let file = files.path().join("orders.toml");
+    let definition = format!(
+        "name = 'orders'\ntopics = 'orders'\ntable = 'orders'\nflush.rows = 500\n\
+         [columns]\nid = {{ type = 'bigint', required = true }}\nprice = 'double'\n[database]\nurl = '{}'\n",
+        database.url()
+    );
+    std::fs::write(&file, definition).unwrap();
+    let rounds = std::env::var("OTTLA_SINK_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
+    let mut workers: Vec<_> = (0..2).map(|_| Worker::start(&file, &broker, Stdio::null())).collect();
+    let mut produced = 0;
+    let victims = ["worker", "database", "broker", "both workers"];
+    for victim in std::iter::repeat_n(victims, rounds).flatten() {
+        let mut lines = String::new();
+        for id in produced..produced + RECORDS {
+            writeln!(lines, "{{\"price\":{},\"id\":{id}}}", id / 3).unwrap();
+        }
+        let mut producing = producer(&broker, &files, "orders", &lines).spawn().unwrap();
+        let fewest = produced + RECORDS / 8;
+        produced += RECORDS;
+        let count = |answer: &str| answer.parse::<usize>().unwrap();
+        let reached = database.wait_for("SELECT count(*) FROM orders", |answer| fewest <= count(answer));
+        println!("killing the {victim} at {reached} of {produced}");
+        match victim {
+            "database" => database.kill_and_start_again(),
+            "broker" => {
+                broker.kill();
+                broker = start_broker(&data, &broker.address().to_string());
+            }
+            "worker" => workers[0] = Worker::start(&file, &broker, Stdio::null()),
+            "both workers" => {
+                workers = (0..2).map(|_| Worker::start(&file, &broker, Stdio::null())).collect()
+            }
+            other => unreachable!("{other}"),
+        }
+        assert!(producing.wait().unwrap().success());
+    }
+    database.wait_for("SELECT count(DISTINCT id) FROM orders", |answer| answer == produced.to_string());
+    let sum: usize = (0..produced).sum();
+    let prices: usize = (0..produced).map(|id| id / 3).sum();
+    assert_eq!(
+        database.ask("SELECT count(*), sum(id), sum(price)::bigint FROM orders"),
+        format!("{produced}|{sum}|{prices}")
+    );
+    workers.into_iter().for_each(Worker::stop);
+    let next = database.ask("SELECT sum(next_offset), count(*) FROM ottla_offsets");
+    assert_eq!(next, format!("{produced}|6"));
+}

@@ -1,0 +1,190 @@
+//! `ottla sink`: records into databases.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use client::{Client, ClientConfig};
+use rt::{Instant, Rt};
+use sink::{Definition, Note, Password, Schema, Target, TargetError, Worker};
+use sink_postgres::Postgres;
+
+use crate::args::{SinkArgs, SinkCommand, SinkFileArgs};
+use crate::failure::Failure;
+
+/// Where a cluster is that nobody says anything about.
+const DEFAULT_BOOTSTRAP: &str = "127.0.0.1:9092";
+
+/// Time between two lines about rows.
+const RATE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Runs the command.
+pub(crate) async fn run(rt: &Rt, args: SinkArgs) -> Result<(), Failure> {
+    match args.command {
+        SinkCommand::Plan { sink } => plan(rt, &sink).await,
+        SinkCommand::Run { sink } => work(rt, &sink).await,
+    }
+}
+
+async fn plan(rt: &Rt, args: &SinkFileArgs) -> Result<(), Failure> {
+    let definition = read(rt, &args.file).await?;
+    let schema = match stated(&definition) {
+        Some(schema) => schema,
+        None => {
+            let client = connect(rt, args, &definition).await?;
+            inferred(&client, &definition).await?.ok_or_else(|| {
+                Failure::refused("the topics have no records to tell columns from")
+                    .next("State them under [columns], or produce a record first.")
+            })?
+        }
+    };
+    let text = Postgres::plan(&schema);
+    crate::output::write_out(rt, text.into_bytes()).await.map(drop)
+}
+
+async fn work(rt: &Rt, args: &SinkFileArgs) -> Result<(), Failure> {
+    let definition = read(rt, &args.file).await?;
+    let password = password(rt, &definition).await?;
+    let mut target = Postgres::new(rt, &definition.database.url, password.as_deref()).map_err(refused)?;
+    let client = connect(rt, args, &definition).await?;
+    let mut signal = std::pin::pin!(async {
+        // A process that hears of no signals ends without one.
+        drop(rt::os::termination_signal().await);
+    });
+    let mut notes = Notes::new(rt, &definition.name);
+    let ready = rt::select! {
+        () = &mut signal => return Ok(()),
+        ready = prepare(rt, &client, &definition, &mut target, &mut notes) => ready,
+    };
+    let schema = ready?;
+    let worker = Worker::start(&client, definition, schema, target, |note| notes.take(note));
+    Ok(worker.run(signal).await?)
+}
+
+/// The table, made if need be.
+async fn prepare(
+    rt: &Rt,
+    client: &Client,
+    definition: &Definition,
+    target: &mut Postgres,
+    notes: &mut Notes,
+) -> Result<Schema, Failure> {
+    let schema = match stated(definition) {
+        Some(schema) => schema,
+        None => loop {
+            if let Some(schema) = inferred(client, definition).await? {
+                break schema;
+            }
+            notes.take(Note::Trouble("the topics have no records to tell columns from yet".to_owned()));
+            rt.sleep(Duration::from_secs(1)).await;
+        },
+    };
+    for attempt in 0.. {
+        match target.prepare(&schema).await {
+            Ok(()) => break,
+            Err(error) if error.is_passing => {
+                notes.take(Note::Trouble(error.message));
+                rt.sleep(client::retry_delay(rt, attempt)).await;
+            }
+            Err(error) => return Err(refused(error)),
+        }
+    }
+    Ok(schema)
+}
+
+fn refused(error: TargetError) -> Failure {
+    Failure::refused(error.message)
+}
+
+async fn read(rt: &Rt, file: &Path) -> Result<Definition, Failure> {
+    let text = text_of(rt, file).await?;
+    Definition::parse(&text).map_err(|error| Failure::input(error.to_string()).after(file.display()))
+}
+
+async fn text_of(rt: &Rt, file: &Path) -> Result<String, Failure> {
+    let (fs, owned) = (rt.fs().clone(), file.to_owned());
+    let bytes =
+        rt.blocking(move || fs.read(&owned)).await.map_err(|error| Failure::input(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|_| Failure::input(format!("{} is no text", file.display())))
+}
+
+/// The database's password, from where the file says it is.
+async fn password(rt: &Rt, definition: &Definition) -> Result<Option<String>, Failure> {
+    match &definition.database.password {
+        None => Ok(None),
+        Some(Password::Variable(name)) => std::env::var(name).map(Some).map_err(|_| {
+            Failure::input(format!("there is no {name} in the environment, which password_env names"))
+        }),
+        Some(Password::File(file)) => {
+            let text = text_of(rt, Path::new(file)).await?;
+            Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+        }
+    }
+}
+
+async fn connect(rt: &Rt, args: &SinkFileArgs, definition: &Definition) -> Result<Client, Failure> {
+    let bootstrap = args.bootstrap.clone().or_else(|| definition.bootstrap.clone());
+    let config = ClientConfig {
+        bootstrap: bootstrap.unwrap_or_else(|| vec![DEFAULT_BOOTSTRAP.to_owned()]),
+        client_id: format!("ottla-sink-{}", definition.name),
+        ..ClientConfig::default()
+    };
+    Ok(Client::connect(rt, config).await?)
+}
+
+fn stated(definition: &Definition) -> Option<Schema> {
+    let columns = definition.columns.clone();
+    (!columns.is_empty()).then(|| Schema { table: definition.table.clone(), columns })
+}
+
+async fn inferred(client: &Client, definition: &Definition) -> Result<Option<Schema>, Failure> {
+    let columns = sink::sample(client, definition).await?;
+    Ok((!columns.is_empty()).then(|| Schema { table: definition.table.clone(), columns }))
+}
+
+/// What the worker says, as lines on standard error.
+struct Notes {
+    rt: Rt,
+    sink: String,
+    rows: usize,
+    since: Option<Instant>,
+    last: Option<Note>,
+}
+
+impl Notes {
+    fn new(rt: &Rt, sink: &str) -> Notes {
+        Notes { rt: rt.clone(), sink: sink.to_owned(), rows: 0, since: None, last: None }
+    }
+
+    fn take(&mut self, note: Note) {
+        if let Note::Committed { rows } = note {
+            return self.count(rows);
+        }
+        if self.last.as_ref() == Some(&note) {
+            return;
+        }
+        match &note {
+            Note::Assigned(places) => self.say(&format!("{} partitions are this worker's", places.len())),
+            Note::Stopped { place, reason } => self.say(&format!("{place} waits: {reason}")),
+            Note::Trouble(trouble) => self.say(&format!("{trouble}; trying again")),
+            Note::Recovered => self.say("all is well again"),
+            Note::Committed { .. } => {}
+        }
+        self.last = Some(note);
+    }
+
+    /// The first rows are worth a line at once, the others one now and then.
+    fn count(&mut self, rows: usize) {
+        self.rows += rows;
+        let now = self.rt.now();
+        if self.since.is_none_or(|since| since + RATE_INTERVAL <= now) && 0 < self.rows {
+            self.since = Some(now);
+            self.say(&format!("{} rows written by this worker", self.rows));
+        }
+    }
+
+    fn say(&self, line: &str) {
+        // Nobody may be listening any more, which is no reason to stop.
+        drop(writeln!(std::io::stderr(), "sink {}: {line}", self.sink));
+    }
+}

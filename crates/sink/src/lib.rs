@@ -1,0 +1,32 @@
+//! Sinks: records of topics into the table of a database, exactly once.
+//!
+//! - S1 A record is in the table once: its row and the offset behind it are written in one transaction, which only the
+//!   owner of the partition's epoch can commit, and only from the offset it is expected at.
+//! - S2 Nothing is passed over: what cannot be written stops its partition with a message.
+//!
+//! Reading order: [`Definition`] is what the user says, [`Schema`] the table; [`Decoder`] turns records into [`Rows`];
+//! [`Target`] is what a database does, [`Worker`] what carries one to the other, with [`Ledger`] as its memory of what is
+//! whose. Knows no particular database.
+
+mod condition;
+mod decode;
+mod definition;
+mod desk;
+mod flush;
+mod infer;
+mod ledger;
+mod rows;
+mod schema;
+mod target;
+mod worker;
+
+pub use condition::{Condition, ConditionError};
+pub use decode::{BadRecord, Decoder};
+pub use definition::{Begin, Database, Definition, DefinitionError, Password};
+pub use flush::Flush;
+pub use infer::sample;
+pub use ledger::{Ledger, Verdict};
+pub use rows::{NewRow, Rows, Value};
+pub use schema::{Column, ColumnType, Schema};
+pub use target::{Batch, Claim, Granted, Move, Origin, Target, TargetError};
+pub use worker::{Note, Worker};

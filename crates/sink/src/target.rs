@@ -1,0 +1,115 @@
+//! What a database has to be able to do for a sink to be exactly once.
+
+use std::fmt;
+
+use client::TopicPartition;
+use model::Offset;
+
+use crate::rows::Rows;
+use crate::schema::Schema;
+
+/// A database that keeps how far a sink came beside what it wrote, in one transaction.
+pub trait Target: Send + 'static {
+    /// The statements that [`Target::prepare`] runs for this schema, as a user would write them.
+    fn plan(schema: &Schema) -> String;
+
+    /// Makes what is not there, and says what is there and does not fit. Runs once, before the first batch.
+    fn prepare(&mut self, schema: &Schema) -> impl Future<Output = Result<(), TargetError>> + Send;
+
+    /// Takes the ownership of partitions by raising their epochs, which ends every older owner's. What is not in the
+    /// answer has another owner by now (see [`Claim::held`]).
+    fn claim(
+        &mut self,
+        sink: &str,
+        claims: &[Claim],
+    ) -> impl Future<Output = Result<Vec<Granted>, TargetError>> + Send;
+
+    /// Writes rows and moves offsets in one transaction, or neither. `false` says that a partition is not ours at the
+    /// offset that was expected, and that nothing was changed. After an error nobody knows: claim again.
+    fn commit(
+        &mut self,
+        sink: &str,
+        schema: &Schema,
+        batch: &Batch,
+    ) -> impl Future<Output = Result<bool, TargetError>> + Send;
+}
+
+/// A partition to take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Which.
+    pub place: TopicPartition,
+    /// The epoch it was held in until now: then it is taken only if nobody else took it since, and never made anew, as
+    /// an offset that vanished was not zero.
+    pub held: Option<i64>,
+    /// Where it begins if it was never held, and in what.
+    pub origin: Origin,
+}
+
+/// Which topic a partition's offsets count in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The cluster's id; empty from clusters that have none.
+    pub cluster_id: String,
+    /// The topic's id, which another topic of the same name does not have.
+    pub topic_id: String,
+    /// Where a sink begins in it.
+    pub begin: Offset,
+    /// Its oldest offset.
+    pub log_start: Offset,
+}
+
+/// A partition that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// Which.
+    pub place: TopicPartition,
+    /// In which epoch.
+    pub epoch: i64,
+    /// The offset of the first record that is not in the table.
+    pub next_offset: Offset,
+    /// The cluster and the topic that this offset counts in.
+    pub cluster_id: String,
+    /// See there.
+    pub topic_id: String,
+}
+
+/// What is written in one transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// The rows.
+    pub rows: Rows,
+    /// The offsets that this brings forward, in the order of the partitions, so that two transactions never wait for
+    /// each other.
+    pub moves: Vec<Move>,
+}
+
+/// How far a batch brings one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// Which.
+    pub place: TopicPartition,
+    /// The epoch we hold it in.
+    pub epoch: i64,
+    /// Where it stands.
+    pub expected: Offset,
+    /// Where it will stand.
+    pub next: Offset,
+}
+
+/// Why a database did not do something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetError {
+    /// What was tried, what it said, and what to do.
+    pub message: String,
+    /// Whether it may pass by itself: a connection, a deadlock.
+    pub is_passing: bool,
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for TargetError {}
