@@ -16,9 +16,10 @@ use std::time::Duration;
 
 use client::{Admin, NewTopic, TopicPartition};
 use history::Recorder;
-use model::TopicName;
+use model::{TopicName, TransactionVersion};
 use rt::Rt;
 use rt::channel::watch;
+use sim_tests::copies::{self, COPIES};
 use sim_tests::draw::Draw;
 use sim_tests::found;
 use sim_tests::load::{self, GROUP, Worker};
@@ -29,8 +30,9 @@ use sim_tests::transactions::transactional as transactional_writer;
 /// Longest wait for anything that must happen; far more than it takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The topics, the second one for transactions only, and their partitions.
-const TOPICS: [(&str, i32); 2] = [("orders", 4), (TRANSACTIONAL, 3)];
+/// The topics, the second one for transactions only and the third for copies of the first, and their partitions.
+const TOPICS: [(&str, i32); 3] = [(COPIED, 4), (TRANSACTIONAL, 3), (COPIES, 4)];
+const COPIED: &str = "orders";
 const TRANSACTIONAL: &str = "payments";
 
 /// Starts the broker on the same folder and port in each of its lives.
@@ -72,15 +74,24 @@ fn start_clients(rt: &Rt, address: SocketAddr, recorder: &Recorder, draw: &mut D
         stop: stop.clone(),
     };
     let topics = TOPICS.map(|(name, _)| TopicName::parse(name).unwrap()).to_vec();
-    let (transactional, calm): (Vec<_>, Vec<_>) =
-        places().into_iter().partition(|place| place.topic.as_str() == TRANSACTIONAL);
+    let of = |topic: &str| -> Vec<_> {
+        places().into_iter().filter(|place| place.topic.as_str() == topic).collect()
+    };
+    let (transactional, calm) = (of(TRANSACTIONAL), of(COPIED));
+    let (one_half, other_half) = calm.split_at(calm.len() / 2);
+    let (first, second) = (TransactionVersion::Tv1, TransactionVersion::Tv2);
     let writers = vec![
         rt.spawn("writer", load::idempotent(worker("idempotent-0", &writing), calm.clone())),
         rt.spawn("writer", load::idempotent(worker("idempotent-1", &writing), calm.clone())),
         rt.spawn("writer", load::plain(worker("plain-0", &writing), calm.clone())),
-        rt.spawn("writer", load::plain(worker("plain-1", &writing), calm)),
-        rt.spawn("writer", transactional_writer(worker("transactional-0", &writing), transactional.clone())),
-        rt.spawn("writer", transactional_writer(worker("transactional-1", &writing), transactional)),
+        rt.spawn("writer", load::plain(worker("plain-1", &writing), calm.clone())),
+        rt.spawn(
+            "writer",
+            transactional_writer(worker("transactional-0", &writing), first, transactional.clone()),
+        ),
+        rt.spawn("writer", transactional_writer(worker("transactional-1", &writing), second, transactional)),
+        rt.spawn("copier", copies::copier(worker("copier-0", &writing), first, one_half.to_vec())),
+        rt.spawn("copier", copies::copier(worker("copier-1", &writing), second, other_half.to_vec())),
         rt.spawn("churn", load::churn(worker("admin", &writing))),
     ];
     let readers = vec![
@@ -153,7 +164,15 @@ async fn drive(rt: Rt, folder: PathBuf, kills: u64, seed: u64) {
         found::note_log(&recorder, &place, found::rows_of(&client, &place).await);
     }
     found::note_topics(&recorder, &client).await;
-    found::note_offsets(&recorder, &Admin::new(&client).committed(GROUP).await.unwrap());
+    for group in [GROUP, copies::COPIERS] {
+        found::note_offsets(&recorder, group, &Admin::new(&client).committed(group).await.unwrap());
+    }
+    let disagreements = copies::disagreements(&recorder.events(), COPIED);
+    assert!(
+        disagreements.is_empty(),
+        "seed {seed}, history {}: {disagreements:?}",
+        keep(&recorder).display()
+    );
     let anomalies = history::check(&recorder.events()).anomalies;
     assert!(
         anomalies.is_empty(),

@@ -2,6 +2,7 @@
 
 mod command;
 mod history;
+mod log;
 mod print;
 mod records;
 mod script;

@@ -7,7 +7,7 @@ use client::{Admin, Client, Consumer, ConsumerConfig, Event, Isolation, OffsetQu
 use history::{Event as Noted, Recorder, Row};
 use model::Offset;
 
-use crate::load::{GROUP, place_of, row_of};
+use crate::load::{place_of, row_of};
 
 /// Every record of a partition that is below its high watermark and committed; waits for open transactions to end.
 ///
@@ -44,8 +44,8 @@ pub async fn note_topics(recorder: &Recorder, client: &Client) {
     recorder.note(Noted::Topics { topics });
 }
 
-/// Notes what the group committed.
-pub fn note_offsets(recorder: &Recorder, committed: &BTreeMap<TopicPartition, Offset>) {
+/// Notes what a group committed.
+pub fn note_offsets(recorder: &Recorder, group: &str, committed: &BTreeMap<TopicPartition, Offset>) {
     let offsets = committed.iter().map(|(place, offset)| (place_of(place), offset.0)).collect();
-    recorder.note(Noted::Offsets { group: GROUP.to_owned(), offsets });
+    recorder.note(Noted::Offsets { group: group.to_owned(), offsets });
 }

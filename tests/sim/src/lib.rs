@@ -3,6 +3,7 @@
 //! Reading order: [`server`] is a broker whose power may go at any time, [`load`] are its clients, which write down what
 //! they do for the `history` crate to check, [`scenario`] puts them together.
 
+pub mod copies;
 pub mod draw;
 pub mod found;
 pub mod hostile;

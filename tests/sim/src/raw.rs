@@ -133,7 +133,8 @@ pub fn late_produce(correlation_id: i32, place: &TopicPartition, producer: recor
     produce_in(VERSION, correlation_id, place, Some("late"), batch.to_vec())
 }
 
-fn produce_in(
+/// The same in this version of Produce.
+pub(crate) fn produce_in(
     version: i16,
     correlation_id: i32,
     place: &TopicPartition,
@@ -187,8 +188,12 @@ pub fn fetch(correlation_id: i32, place: &TopicPartition, offset: i64) -> Bytes 
 
 /// What a produce of one batch was answered with: correlation id, error code, base offset.
 pub fn produced(answer: &[u8]) -> Option<(i32, i16, i64)> {
-    let (correlation_id, answer) =
-        wire::decode_response::<ProduceResponse<'_>>(answer, PRODUCE_VERSION).ok()?;
+    produced_in(PRODUCE_VERSION, answer)
+}
+
+/// The same in this version of Produce.
+pub(crate) fn produced_in(version: i16, answer: &[u8]) -> Option<(i32, i16, i64)> {
+    let (correlation_id, answer) = wire::decode_response::<ProduceResponse<'_>>(answer, version).ok()?;
     let partition = answer.responses.first()?.partition_responses.first()?;
     Some((correlation_id, partition.error_code, partition.base_offset))
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use client::{Admin, Client, NewTopic, TopicPartition};
 use history::{Anomaly, Event as Noted, Outcome, Recorder};
-use model::TopicName;
+use model::{TopicName, TransactionVersion};
 use rt::Rt;
 use rt::channel::watch;
 use rt::sim::Sim;
 
+use crate::copies::{self, COPIES};
 use crate::draw::Draw;
 use crate::found;
 use crate::load::{self, GROUP, TRIMMED, Worker};
@@ -50,6 +51,8 @@ pub struct Report {
     pub acknowledged: usize,
     /// Records the group was given.
     pub read: usize,
+    /// Where copies do not agree with the offsets that were committed with them.
+    pub disagreements: Vec<String>,
     /// The whole run.
     pub trace_hash: u64,
     /// The beginning of the run, line by line.
@@ -57,15 +60,21 @@ pub struct Report {
 }
 
 /// The topics of the load and their partitions.
-const TOPICS: [(&str, i32); 2] = [("orders", 3), ("rides", 2)];
+const TOPICS: [(&str, i32); 3] = [("orders", 3), ("rides", 2), (COPIES, 3)];
 
 /// Producers, and how many of them are idempotent: the first ones.
 const WRITERS: u32 = 5;
 const IDEMPOTENT_WRITERS: u32 = 3;
 
 /// Transactional producers, and the one topic they write to: the offsets of the other one are dense.
-const TRANSACTIONAL_WRITERS: [&str; 2] = ["transactional-0", "transactional-1"];
+const TRANSACTIONAL_WRITERS: [(&str, TransactionVersion); 2] =
+    [("transactional-0", TransactionVersion::Tv1), ("transactional-1", TransactionVersion::Tv2)];
 const TRANSACTIONAL_TOPIC: &str = "rides";
+
+/// Those who copy in transactions, the topic they copy, and which of its partitions each.
+const COPIERS: [(&str, TransactionVersion, i32); 2] =
+    [("copier-0", TransactionVersion::Tv1, 0), ("copier-1", TransactionVersion::Tv2, 1)];
+const COPIED_TOPIC: &str = "orders";
 
 /// The member of the group that crashes.
 const FICKLE: &str = "reader-2";
@@ -110,6 +119,7 @@ pub fn run(seed: u64, scenario: Scenario) -> Report {
         cuts,
         acknowledged: outcomes().filter(|(_, outcome)| matches!(outcome, Outcome::Done(_))).count(),
         read: events.iter().map(rows).sum(),
+        disagreements: copies::disagreements(&events, COPIED_TOPIC),
         trace_hash: sim.trace_hash(),
         trace: sim.trace(),
     }
@@ -203,21 +213,29 @@ impl Run<'_> {
             let worker = self.worker(&format!("writer-{writer}"), server, draw, stop);
             let rt = worker.rt.clone();
             tasks.push(if writer < IDEMPOTENT_WRITERS {
-                rt.spawn("writer", load::idempotent(worker, places()))
+                rt.spawn("writer", load::idempotent(worker, written()))
             } else {
-                rt.spawn("writer", load::plain(worker, places()))
+                rt.spawn("writer", load::plain(worker, written()))
             });
         }
-        for name in TRANSACTIONAL_WRITERS {
+        for (name, protocol) in TRANSACTIONAL_WRITERS {
             let worker = self.worker(name, server, draw, stop);
             let places = places().into_iter().filter(|place| place.topic.as_str() == TRANSACTIONAL_TOPIC);
-            let work = transactions::transactional(worker, places.collect());
+            let work = transactions::transactional(worker, protocol, places.collect());
             tasks.push(self.sim.node(name).spawn("writer", work));
         }
         let worker = self.worker("admin", server, draw, stop);
         tasks.push(worker.rt.clone().spawn("churn", load::churn(worker)));
         // Where the world lies, logs do move back.
         if self.scenario.lie == Lie::None {
+            for (name, protocol, remainder) in COPIERS {
+                let worker = self.worker(name, server, draw, stop);
+                let is_own = |place: &TopicPartition| {
+                    place.topic.as_str() == COPIED_TOPIC && place.partition.0 % 2 == remainder
+                };
+                let sources = places().into_iter().filter(is_own).collect();
+                tasks.push(self.sim.node(name).spawn("copier", copies::copier(worker, protocol, sources)));
+            }
             let worker = self.worker("trimmer", server, draw, stop);
             tasks.push(worker.rt.clone().spawn("trimmer", load::trim(worker)));
         }
@@ -383,18 +401,25 @@ impl Run<'_> {
         }
         found::note_topics(&self.recorder, client).await;
         let admin = Admin::new(client);
-        let committed = self.watcher.timeout(READ_PATIENCE, admin.committed(GROUP)).await;
-        let committed = match (committed, self.scenario.lie) {
-            (Ok(committed), _) => committed.expect("the group's offsets"),
-            (Err(_), Lie::SyncIsNoop | Lie::AnswersBeforeSync) => BTreeMap::new(),
-            (Err(_), Lie::None) => panic!("the group's offsets cannot be read"),
-        };
-        found::note_offsets(&self.recorder, &committed);
+        for group in [GROUP, copies::COPIERS] {
+            let committed = self.watcher.timeout(READ_PATIENCE, admin.committed(group)).await;
+            let committed = match (committed, self.scenario.lie) {
+                (Ok(committed), _) => committed.expect("the group's offsets"),
+                (Err(_), Lie::SyncIsNoop | Lie::AnswersBeforeSync) => BTreeMap::new(),
+                (Err(_), Lie::None) => panic!("the offsets of {group} cannot be read"),
+            };
+            found::note_offsets(&self.recorder, group, &committed);
+        }
     }
 }
 
 fn topic(name: &str) -> TopicName {
     TopicName::parse(name).expect("a topic's name")
+}
+
+/// The partitions that anybody writes to.
+fn written() -> Vec<TopicPartition> {
+    places().into_iter().filter(|place| place.topic.as_str() != COPIES).collect()
 }
 
 /// Every partition of the load.

@@ -1,16 +1,18 @@
-//! A transactional producer that speaks the first protocol (KIP-98) byte by byte: begins, writes, ends, and now and then
-//! leaves a transaction behind for its next life or its timeout to end.
+//! A transactional producer that speaks either protocol byte by byte: begins, writes, ends, and now and then leaves a
+//! transaction behind for its next life or its timeout to end.
 //!
 //! - T1 A request without an answer is sent again as it was: sequence numbers and epochs make that harmless.
 //! - T2 An answer that rules the producer out (fenced, expired) ends its life: what it asked for last is unknown, and
 //!   it begins anew, which ends what was open.
+//! - T3 In the first protocol (KIP-98) it adds partitions before it writes to them, and keeps its epoch; in the second
+//!   (KIP-890) writing adds them, and each end gives it the next epoch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use client::TopicPartition;
 use history::{Ending, Event as Noted, Kind, Outcome};
-use model::{ErrorCode, ProducerEpoch, ProducerId, TimestampMs};
+use model::{ErrorCode, ProducerEpoch, ProducerId, TimestampMs, TransactionVersion};
 use record::{BatchBuilder, BatchOptions, Producer};
 use wire::add_partitions_to_txn::AddPartitionsToTxnTopic;
 use wire::{
@@ -27,35 +29,48 @@ const TRANSACTION_TIMEOUT_MS: i32 = 8_000;
 /// Longest wait for one answer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Versions of the first protocol.
 const INIT_PRODUCER_ID_VERSION: i16 = 4;
 const ADD_PARTITIONS_VERSION: i16 = 3;
-const END_TXN_VERSION: i16 = 3;
 const FIND_COORDINATOR_VERSION: i16 = 4;
+
+/// The requests whose version says which protocol is spoken.
+pub(crate) struct Versions {
+    produce: i16,
+    end_txn: i16,
+    pub(crate) txn_offset_commit: i16,
+}
+
+impl Versions {
+    fn of(protocol: TransactionVersion) -> Versions {
+        match protocol {
+            TransactionVersion::Tv1 => Versions { produce: 11, end_txn: 4, txn_offset_commit: 3 },
+            TransactionVersion::Tv2 => Versions { produce: 12, end_txn: 5, txn_offset_commit: 5 },
+        }
+    }
+}
 
 /// The kind of coordinator that is looked for.
 const TRANSACTION: i8 = 1;
 
 /// This life is over (T2).
-struct RuledOut;
+pub(crate) struct RuledOut;
 
 /// A producer between two fencings.
-struct Transactional {
-    worker: Worker,
+pub(crate) struct Transactional {
+    pub(crate) worker: Worker,
+    pub(crate) protocol: TransactionVersion,
+    pub(crate) versions: Versions,
     connection: Option<Raw>,
-    id: ProducerId,
-    epoch: ProducerEpoch,
+    pub(crate) id: ProducerId,
+    pub(crate) epoch: ProducerEpoch,
     sequences: BTreeMap<TopicPartition, i32>,
     transactions: u64,
     records: u64,
 }
 
 /// Runs one until it is told to stop.
-pub async fn transactional(worker: Worker, places: Vec<TopicPartition>) {
-    let (id, epoch) = (ProducerId(-1), ProducerEpoch(-1));
-    let (connection, sequences) = (None, BTreeMap::new());
-    let mut producer =
-        Transactional { worker, connection, id, epoch, sequences, transactions: 0, records: 0 };
+pub async fn transactional(worker: Worker, protocol: TransactionVersion, places: Vec<TopicPartition>) {
+    let mut producer = Transactional::new(worker, protocol);
     while !producer.worker.is_stopped() {
         producer.begin_life().await;
         while !producer.worker.is_stopped() {
@@ -72,8 +87,23 @@ pub async fn transactional(worker: Worker, places: Vec<TopicPartition>) {
 }
 
 impl Transactional {
+    /// One that has no id yet.
+    pub(crate) fn new(worker: Worker, protocol: TransactionVersion) -> Transactional {
+        Transactional {
+            worker,
+            protocol,
+            versions: Versions::of(protocol),
+            connection: None,
+            id: ProducerId::NONE,
+            epoch: ProducerEpoch::NONE,
+            sequences: BTreeMap::new(),
+            transactions: 0,
+            records: 0,
+        }
+    }
+
     /// Takes its id, which fences the life before and aborts what that left open.
-    async fn begin_life(&mut self) {
+    pub(crate) async fn begin_life(&mut self) {
         let client = self.worker.name.clone();
         self.worker.recorder.note(Noted::Crash { client: client.clone() });
         let request = InitProducerIdRequest {
@@ -82,7 +112,7 @@ impl Transactional {
             producer_id: -1,
             producer_epoch: -1,
         };
-        self.find_coordinator().await;
+        self.find_coordinator(TRANSACTION, &self.worker.name.clone()).await;
         loop {
             let answer = self.ask(&request, INIT_PRODUCER_ID_VERSION).await;
             let decoded = wire::decode_response::<InitProducerIdResponse>(&answer, INIT_PRODUCER_ID_VERSION);
@@ -101,10 +131,10 @@ impl Transactional {
     }
 
     /// Looks for the coordinator, as clients do first: it is the one node, and makes the topic it keeps its state in.
-    async fn find_coordinator(&mut self) {
+    pub(crate) async fn find_coordinator(&mut self, kind: i8, key: &str) {
         let request = FindCoordinatorRequest {
-            key_type: TRANSACTION,
-            coordinator_keys: vec![self.worker.name.clone().into()],
+            key_type: kind,
+            coordinator_keys: vec![key.to_owned().into()],
             ..FindCoordinatorRequest::default()
         };
         loop {
@@ -120,31 +150,55 @@ impl Transactional {
         }
     }
 
-    /// Does one transaction; false when it was left behind.
-    async fn transaction(&mut self, places: &[TopicPartition]) -> Result<bool, RuledOut> {
+    /// Begins a transaction; its name.
+    pub(crate) fn begin(&mut self) -> String {
         self.transactions += 1;
         let name = format!("{}/t{}", self.worker.name, self.transactions);
         let (client, transaction) = (self.worker.name.clone(), name.clone());
         self.worker.recorder.note(Noted::Begin { client, transaction });
+        name
+    }
+
+    /// Does one transaction; false when it was left behind.
+    async fn transaction(&mut self, places: &[TopicPartition]) -> Result<bool, RuledOut> {
+        let name = self.begin();
         let mut added = BTreeSet::new();
         for _ in 0..self.worker.draw.within(1..=4) {
             let place = self.worker.draw.pick(places).clone();
             if added.insert(place.clone()) {
                 self.add_partition(&place).await?;
             }
-            self.write(&place, &name).await?;
+            let records: Vec<String> =
+                (0..self.worker.draw.within(1..=3)).map(|_| self.record_name()).collect();
+            self.write(&place, &name, records).await?;
             self.worker.pause(0..=30).await;
         }
-        if self.worker.draw.one_in(10) {
-            let beyond = u64::try_from(TRANSACTION_TIMEOUT_MS).expect("a time") + 1_000;
-            let wait = if self.worker.draw.one_in(4) { beyond } else { 0 };
-            self.worker.pause(wait..=wait).await;
+        if self.leaves_it().await {
             return Ok(false);
         }
-        self.end(name).await.map(|()| true)
+        self.end(name).await.map(|_| true)
     }
 
-    async fn add_partition(&mut self, place: &TopicPartition) -> Result<(), RuledOut> {
+    fn record_name(&mut self) -> String {
+        self.records += 1;
+        format!("{}/{}", self.worker.name, self.records)
+    }
+
+    /// Whether it leaves this transaction to its next life, now and then after its time is over.
+    pub(crate) async fn leaves_it(&mut self) -> bool {
+        let leaves = self.worker.draw.one_in(10);
+        if leaves && self.worker.draw.one_in(4) {
+            let beyond = u64::try_from(TRANSACTION_TIMEOUT_MS).expect("a time") + 1_000;
+            self.worker.pause(beyond..=beyond).await;
+        }
+        leaves
+    }
+
+    /// Adds a partition to the transaction, where that is not for the write to do (T3).
+    pub(crate) async fn add_partition(&mut self, place: &TopicPartition) -> Result<(), RuledOut> {
+        if self.protocol == TransactionVersion::Tv2 {
+            return Ok(());
+        }
         let name = place.topic.as_str().to_owned();
         let topic = AddPartitionsToTxnTopic { name: name.into(), partitions: vec![place.partition.0] };
         let request = AddPartitionsToTxnRequest {
@@ -169,11 +223,14 @@ impl Transactional {
     }
 
     /// Writes one batch of the transaction, again until it is acknowledged.
-    async fn write(&mut self, place: &TopicPartition, transaction: &str) -> Result<(), RuledOut> {
+    pub(crate) async fn write(
+        &mut self,
+        place: &TopicPartition,
+        transaction: &str,
+        names: Vec<String>,
+    ) -> Result<(), RuledOut> {
         let mut records = Vec::new();
-        for _ in 0..self.worker.draw.within(1..=3) {
-            let name = format!("{}/{}", self.worker.name, self.records);
-            self.records += 1;
+        for name in names {
             let value = self.worker.begin(&name, place, Kind::InTransaction(transaction.to_owned()));
             records.push((name, value));
         }
@@ -187,10 +244,11 @@ impl Transactional {
         let producer = Some(Producer { id: self.id, epoch: self.epoch, base_sequence });
         let options = BatchOptions { producer, transactional: true, ..BatchOptions::default() };
         let batch = builder.build(options).expect("a batch of small records");
-        let request = raw::produce_of(0, place, Some(&self.worker.name), batch.to_vec());
+        let version = self.versions.produce;
+        let request = raw::produce_in(version, 0, place, Some(&self.worker.name), batch.to_vec());
         let outcome = loop {
             let answer = self.exchange(&request).await;
-            let (_, code, base) = raw::produced(&answer).expect("an answer of that version");
+            let (_, code, base) = raw::produced_in(version, &answer).expect("an answer of that version");
             match ErrorCode::from_code(code) {
                 ErrorCode::None => break Ok(base),
                 code if is_passing(code) => self.worker.pause(20..=100).await,
@@ -207,7 +265,8 @@ impl Transactional {
         outcome.map(drop).map_err(|_| RuledOut)
     }
 
-    async fn end(&mut self, transaction: String) -> Result<(), RuledOut> {
+    /// Ends the transaction one way or the other; how.
+    pub(crate) async fn end(&mut self, transaction: String) -> Result<Ending, RuledOut> {
         let ending = if self.worker.draw.one_in(4) { Ending::Abort } else { Ending::Commit };
         self.worker.recorder.note(Noted::End { transaction: transaction.clone(), ending });
         let request = EndTxnRequest {
@@ -217,11 +276,14 @@ impl Transactional {
             committed: ending == Ending::Commit,
         };
         let outcome = loop {
-            let answer = self.ask(&request, END_TXN_VERSION).await;
-            let decoded = wire::decode_response::<EndTxnResponse>(&answer, END_TXN_VERSION);
+            let answer = self.ask(&request, self.versions.end_txn).await;
+            let decoded = wire::decode_response::<EndTxnResponse>(&answer, self.versions.end_txn);
             let (_, answer) = decoded.expect("an answer of that version");
             match ErrorCode::from_code(answer.error_code) {
-                ErrorCode::None => break Ok(()),
+                ErrorCode::None => {
+                    self.go_on_as(&answer);
+                    break Ok(());
+                }
                 code if is_passing(code) => self.worker.pause(20..=100).await,
                 code => break Err(code),
             }
@@ -231,10 +293,19 @@ impl Transactional {
             Err(code) => Outcome::Unknown(code.to_string()),
         };
         self.worker.recorder.note(Noted::Ended { transaction, outcome: heard });
-        outcome.map_err(|_| RuledOut)
+        outcome.map(|()| ending).map_err(|_| RuledOut)
     }
 
-    async fn ask<'a, Q: Request<'a>>(&mut self, request: &Q, version: i16) -> bytes::Bytes {
+    /// Takes the epoch that an end gave it (T3), in which sequences begin anew.
+    fn go_on_as(&mut self, answer: &EndTxnResponse) {
+        if self.protocol == TransactionVersion::Tv2 {
+            self.id = ProducerId(answer.producer_id);
+            self.epoch = ProducerEpoch(answer.producer_epoch);
+            self.sequences.clear();
+        }
+    }
+
+    pub(crate) async fn ask<'a, Q: Request<'a>>(&mut self, request: &Q, version: i16) -> bytes::Bytes {
         self.exchange(&raw::frame(0, request, version)).await
     }
 
@@ -265,6 +336,6 @@ impl Transactional {
 }
 
 /// Whether the same request may be answered otherwise in a moment.
-fn is_passing(code: ErrorCode) -> bool {
+pub(crate) fn is_passing(code: ErrorCode) -> bool {
     code.is_retriable() || code == ErrorCode::ConcurrentTransactions
 }

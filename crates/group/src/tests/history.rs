@@ -1,21 +1,24 @@
 //! Random histories: clients, crashes and time in any order, and what must hold whatever they do.
 //!
 //! Clients behave as real ones may at their worst: they repeat, forget, come back under old names and late. The driver
-//! holds durable replies back until the log is flushed; a crash loses what is not, and its replies with it.
+//! holds durable replies back until the log is flushed; a crash loses what is not, and its replies with it. Two producers
+//! commit offsets in transactions, which end at any time or never.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::{
-    Barrier, ErrorCode, LeaderEpoch, NowMs, Offset, PartitionIndex, Ticket, TopicId, TopicName, Uuid,
+    Barrier, CoordinatorEpoch, ErrorCode, LeaderEpoch, NowMs, Offset, PartitionIndex, ProducerEpoch,
+    ProducerId, Ticket, TopicId, TopicName, TransactionResult, TransactionVersion, Uuid,
 };
 use proptest::prelude::*;
 
 use crate::record::Record;
+use crate::tests::log::{Logged, Offsets};
 use crate::{
-    Action, CommitPartition, CommitRequest, CommitTopic, Coordinator, DescribeRequest, Event, FetchRequest,
-    GroupConfig, GroupId, GroupRecord, HeartbeatRequest, InstanceId, JoinReply, JoinRequest, LeaveRequest,
-    LeavingMember, MemberId, Protocol, Reply, SyncReply, SyncRequest,
+    Action, CommitPartition, CommitRequest, CommitTopic, CommittingTransaction, Coordinator, DescribeRequest,
+    EndTransaction, Event, FetchRequest, FetchTopic, GroupConfig, GroupId, HeartbeatRequest, InstanceId,
+    JoinReply, JoinRequest, LeaveRequest, LeavingMember, MemberId, Protocol, Reply, SyncReply, SyncRequest,
 };
 
 /// What a client remembers of its group.
@@ -43,7 +46,7 @@ struct World {
     coordinator: Coordinator,
     clients: Vec<Client>,
     now: NowMs,
-    log: Vec<GroupRecord>,
+    log: Vec<Logged>,
     durable: usize,
     /// Replies that wait for the log to be durable up to a length.
     held: Vec<(usize, Ticket, Reply)>,
@@ -103,6 +106,7 @@ impl World {
         match kind % 16 {
             0..=3 => self.join(client, what),
             4..=6 => self.sync(client),
+            7 if 128 <= what => self.end_transaction(what),
             7 => self.heartbeat(client),
             8 => self.commit(client, what),
             9 => self.leave(client, what),
@@ -180,13 +184,23 @@ impl World {
     fn commit(&mut self, client: usize, what: u8) {
         let ticket = self.ticket(client);
         let Client { group, instance, member_id, before, generation, .. } = self.clients[client].clone();
-        let member_id = if what.is_multiple_of(4) { before } else { member_id };
+        let transaction = (128 <= what).then(|| CommittingTransaction {
+            producer: producer(what),
+            epoch: EPOCH,
+            asked_at: None,
+        });
+        let (member_id, generation) = match what % 4 {
+            0 => (before, generation),
+            1 if transaction.is_some() => (MemberId::from(""), -1),
+            _ => (member_id, generation),
+        };
         if let Some(pending) = self.pending.get_mut(&ticket) {
-            pending.member_id = member_id.clone();
+            (pending.member_id, pending.generation) = (member_id.clone(), generation);
         }
         let partition = CommitPartition {
             partition: PartitionIndex(i32::from(what % 3)),
-            offset: Offset(i64::from(what)),
+            // No other commit has this one.
+            offset: Offset(i64::try_from(ticket.0).unwrap()),
             leader_epoch: LeaderEpoch::NONE,
             metadata: None,
         };
@@ -198,10 +212,22 @@ impl World {
             group_instance_id: instance,
             retention_time_ms: what.is_multiple_of(5).then_some(i64::from(what) * 1000),
             knows_group_id_not_found: true,
-            transaction: None,
+            transaction,
             topics: vec![topic],
         };
         self.step(Event::CommitOffsets(ticket, request));
+    }
+
+    fn end_transaction(&mut self, what: u8) {
+        let ticket = self.ticket(0);
+        let end = EndTransaction {
+            producer: producer(what),
+            epoch: EPOCH,
+            coordinator_epoch: CoordinatorEpoch(0),
+            result: if what.is_multiple_of(3) { TransactionResult::Abort } else { TransactionResult::Commit },
+            version: TransactionVersion::Tv1,
+        };
+        self.step(Event::EndTransaction(ticket, end));
     }
 
     fn leave(&mut self, client: usize, what: u8) {
@@ -217,10 +243,10 @@ impl World {
         let ticket = self.ticket(client);
         let group_id = self.clients[client].group.clone();
         if what.is_multiple_of(2) {
-            self.step(Event::FetchOffsets(
-                ticket,
-                FetchRequest { group_id, topics: None, require_stable: false },
-            ));
+            let partitions = (0..3).map(PartitionIndex).collect();
+            let topics = Some(vec![FetchTopic { name: topic(), topic_id: None, partitions }]);
+            let require_stable = what.is_multiple_of(4);
+            self.step(Event::FetchOffsets(ticket, FetchRequest { group_id, topics, require_stable }));
         } else {
             let request = DescribeRequest { group_ids: vec![group_id], knows_group_id_not_found: true };
             self.step(Event::Describe(ticket, request));
@@ -245,24 +271,18 @@ impl World {
     }
 
     fn step(&mut self, event: Event) {
+        let require_stable = matches!(&event, Event::FetchOffsets(_, request) if request.require_stable);
         let actions = self.coordinator.step(self.now, event);
         for action in actions {
-            match action {
-                Action::Append(records) => {
-                    self.buried.extend(records.iter().filter_map(buried_group));
-                    self.log.extend(records);
-                }
-                Action::AppendTransactional(..) | Action::AppendMarker(_) => {
-                    unreachable!("the clients of these histories have no transactions")
-                }
-                Action::Reply { ticket, reply, after: Barrier::Now } => {
-                    self.check_commit(ticket, &reply);
-                    self.answer(ticket, &reply, Barrier::Now);
-                }
-                Action::Reply { ticket, reply, after: Barrier::Durable } => {
-                    self.check_commit(ticket, &reply);
-                    self.held.push((self.log.len(), ticket, reply));
-                }
+            let logged = Logged::of(&action);
+            self.buried.extend(logged.iter().filter_map(buried_group));
+            self.log.extend(logged);
+            let Action::Reply { ticket, reply, after } = action else { continue };
+            self.check_commit(ticket, &reply);
+            self.check_fetch(&reply, require_stable);
+            match after {
+                Barrier::Now => self.answer(ticket, &reply, Barrier::Now),
+                Barrier::Durable => self.held.push((self.log.len(), ticket, reply)),
             }
         }
         self.coordinator.assert_invariants();
@@ -300,9 +320,7 @@ impl World {
 
     fn replayed(&self) -> Coordinator {
         let mut coordinator = Coordinator::new(self.config.clone());
-        for GroupRecord { key, value } in &self.log {
-            coordinator.replay(key, value.as_deref(), None).unwrap();
-        }
+        self.log.iter().for_each(|logged| logged.replay(&mut coordinator));
         coordinator
     }
 
@@ -396,6 +414,25 @@ impl World {
         assert!(newest.is_none_or(|((_, newest), _)| *newest <= asked.generation), "{asked:?} is late");
     }
 
+    /// I7: what is shown is what was committed last, in a transaction or not, and nothing that is open or aborted.
+    fn check_fetch(&self, reply: &Reply, require_stable: bool) {
+        let Reply::FetchOffsets(reply) = reply else { return };
+        let offsets = Offsets::of(&self.log);
+        for partition in reply.topics.iter().flat_map(|topic| &topic.partitions) {
+            let place = (reply.group_id.clone(), partition.partition);
+            let is_unstable = require_stable && offsets.is_undecided(&place);
+            let (error, offset) = match is_unstable {
+                true => (ErrorCode::UnstableOffsetCommit, None),
+                false => (ErrorCode::None, offsets.committed(&place)),
+            };
+            assert_eq!(
+                (partition.error, partition.offset),
+                (error, Offset(offset.unwrap_or(-1))),
+                "{place:?}"
+            );
+        }
+    }
+
     /// Long after the last request every one has been answered.
     fn end(&mut self) {
         for _ in 0..200 {
@@ -407,10 +444,17 @@ impl World {
     }
 }
 
-fn buried_group(record: &GroupRecord) -> Option<GroupId> {
-    match Record::decode(&record.key, record.value.as_deref()) {
-        Ok(Some(Record::Group { group, value: None })) => Some(group),
-        Ok(_) | Err(_) => None,
+/// The epoch of every producer: who has another one is fenced by the log, which knows.
+const EPOCH: ProducerEpoch = ProducerEpoch(0);
+
+fn producer(what: u8) -> ProducerId {
+    ProducerId(i64::from(what / 64))
+}
+
+fn buried_group(logged: &Logged) -> Option<GroupId> {
+    match logged.record() {
+        Some(Record::Group { group, value: None }) => Some(group),
+        Some(_) | None => None,
     }
 }
 

@@ -4,11 +4,12 @@
 //! log. `wait` passes ms the way a driver does, ticking at each deadline; `restart` replays the log into a new
 //! coordinator. `OTTLA_BLESS=1` writes what happened into the files.
 
-use model::{NowMs, ProducerId, Ticket, TopicName, TransactionResult};
+use model::{NowMs, Ticket, TopicName};
 
 use super::command::{self, Words};
 use super::print;
-use crate::{Action, Coordinator, Event, GroupConfig, GroupRecord};
+use crate::tests::log::Logged;
+use crate::{Action, Coordinator, Event, GroupConfig};
 
 scripts::suite! {
     World::new;
@@ -55,12 +56,6 @@ scripts::suite! {
 
 /// When scripts begin, so that no time is mistaken for the other clock's.
 const START: NowMs = NowMs { monotonic: 1_000, wall: 500_000 };
-
-/// What the log of a script holds.
-enum Logged {
-    Record(GroupRecord, Option<ProducerId>),
-    Marker(ProducerId, TransactionResult),
-}
 
 struct World {
     config: GroupConfig,
@@ -126,33 +121,13 @@ impl World {
     /// A new coordinator of the same log.
     fn load(&mut self) -> String {
         self.coordinator = Coordinator::new(self.config.clone());
-        for logged in &self.log {
-            match logged {
-                Logged::Record(GroupRecord { key, value }, transaction) => {
-                    self.coordinator.replay(key, value.as_deref(), *transaction).unwrap();
-                }
-                Logged::Marker(producer, result) => self.coordinator.replay_marker(*producer, *result),
-            }
-        }
+        self.log.iter().for_each(|logged| logged.replay(&mut self.coordinator));
         print::actions(&self.step(Event::Loaded))
     }
 
     fn step(&mut self, event: Event) -> Vec<Action> {
         let actions = self.coordinator.step(self.now, event);
-        for action in &actions {
-            match action {
-                Action::Append(records) => {
-                    self.log.extend(records.iter().map(|record| Logged::Record(record.clone(), None)));
-                }
-                Action::AppendTransactional(transaction, records) => {
-                    let logged =
-                        |record: &GroupRecord| Logged::Record(record.clone(), Some(transaction.producer));
-                    self.log.extend(records.iter().map(logged));
-                }
-                Action::AppendMarker(end) => self.log.push(Logged::Marker(end.producer, end.result)),
-                Action::Reply { .. } => {}
-            }
-        }
+        self.log.extend(actions.iter().flat_map(Logged::of));
         self.coordinator.assert_invariants();
         actions
     }
