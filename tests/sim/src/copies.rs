@@ -177,8 +177,8 @@ impl Copier {
             let decoded = wire::decode_response::<TxnOffsetCommitResponse<'_>>(&answer, version);
             let (_, answer) = decoded.expect("an answer of that version");
             let codes = answer.topics.iter().flat_map(|topic| &topic.partitions);
-            let codes = codes.map(|partition| ErrorCode::from_code(partition.error_code));
-            match codes.filter(|code| *code != ErrorCode::None).last() {
+            let mut codes = codes.map(|partition| ErrorCode::from_code(partition.error_code));
+            match codes.find(|code| *code != ErrorCode::None) {
                 None => break,
                 Some(code) if is_passing(code) => producer.worker.pause(20..=100).await,
                 Some(_) => return Err(RuledOut),
