@@ -445,8 +445,7 @@ pub fn controller_code(error: &ControllerError) -> ErrorCode {
         ControllerError::EligibleLeadersNotAvailable => ErrorCode::EligibleLeadersNotAvailable,
         ControllerError::InvalidConfig(_)
         | ControllerError::NullTopicConfig(_)
-        | ControllerError::NotAList { .. }
-        | ControllerError::UnknownGroupConfig(_) => ErrorCode::InvalidConfig,
+        | ControllerError::NotAList { .. } => ErrorCode::InvalidConfig,
         ControllerError::DuplicateTopicName
         | ControllerError::DuplicateTopicId
         | ControllerError::TopicNamedByIdToo
@@ -456,6 +455,7 @@ pub fn controller_code(error: &ControllerError) -> ErrorCode {
         | ControllerError::NullConfig(_)
         | ControllerError::DuplicateConfigKeys
         | ControllerError::NoDefaultTopic
+        | ControllerError::NoDefaultGroup
         | ControllerError::ReadOnlyConfig(_)
         | ControllerError::PerBrokerConfig(_)
         | ControllerError::BadBrokerName(_)

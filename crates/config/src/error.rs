@@ -26,6 +26,13 @@ pub enum Invalid {
     NotThrottledReplicas,
     /// Not hosts and counts.
     NotHostCounts,
+    /// Neither a place in a partition nor a time ago.
+    NotAnOffsetReset {
+        /// The key, which Kafka names twice.
+        key: &'static str,
+        /// And the value.
+        value: String,
+    },
     /// A listener's text.
     Listener(ListenerError),
 }
@@ -51,6 +58,11 @@ impl fmt::Display for Invalid {
             Invalid::NotHostCounts => f.write_str(
                 "HOST:COUNT entries with commas between expected, for example 10.0.0.1:100,localhost:10",
             ),
+            Invalid::NotAnOffsetReset { key, value } => write!(
+                f,
+                "Invalid value `{value}` for configuration {key}. The value must be either 'earliest', 'latest' or of \
+                 the format 'by_duration:<PnDTnHnMn.nS>'."
+            ),
             Invalid::Listener(error) => error.fmt(f),
         }
     }
@@ -72,6 +84,29 @@ pub enum ConfigError {
         key: String,
         /// The most similar one there is.
         nearest: Option<&'static str>,
+    },
+    /// No group key has this name.
+    UnknownGroupKey(String),
+    /// A group's value below the least that the broker allows.
+    GroupValueTooSmall {
+        /// The group's key.
+        key: &'static str,
+        /// The broker's.
+        bound: &'static str,
+    },
+    /// A group's value above the most that the broker allows.
+    GroupValueTooLarge {
+        /// The group's key.
+        key: &'static str,
+        /// The broker's.
+        bound: &'static str,
+    },
+    /// A group's value has to be above another one.
+    GroupValueNotAbove {
+        /// The larger.
+        key: String,
+        /// The smaller.
+        other: String,
     },
     /// A topic's key where a broker's is due.
     IsATopicKey {
@@ -123,6 +158,16 @@ impl fmt::Display for ConfigError {
             ConfigError::UnknownBrokerKey { key, nearest } => {
                 write!(f, "Unknown broker config name: {key}")?;
                 did_you_mean(f, nearest)
+            }
+            ConfigError::UnknownGroupKey(key) => write!(f, "Unknown group config name: {key}"),
+            ConfigError::GroupValueTooSmall { key, bound } => {
+                write!(f, "{key} must be greater than or equal to {bound}")
+            }
+            ConfigError::GroupValueTooLarge { key, bound } => {
+                write!(f, "{key} must be less than or equal to {bound}")
+            }
+            ConfigError::GroupValueNotAbove { key, other } => {
+                write!(f, "{key} must be greater than {other}")
             }
             ConfigError::IsATopicKey { key, for_all_topics } => {
                 write!(f, "{key} is set topic by topic")?;

@@ -89,6 +89,8 @@ pub enum Check {
     ProtocolMap,
     /// `HOST:COUNT` entries.
     HostCounts,
+    /// `earliest`, `latest`, or a time ago.
+    OffsetReset,
 }
 
 impl fmt::Display for Check {
@@ -107,6 +109,7 @@ impl fmt::Display for Check {
             Check::Listeners => f.write_str("NAME://host:port entries"),
             Check::ProtocolMap => f.write_str("NAME:PROTOCOL entries"),
             Check::HostCounts => f.write_str("HOST:COUNT entries"),
+            Check::OffsetReset => f.write_str("earliest, latest, or by_duration:PnDTnHnMn.nS"),
         }
     }
 }
@@ -118,6 +121,8 @@ pub enum Scope {
     Topic,
     /// A broker.
     Broker,
+    /// A group; brokers may have a default for it under another name.
+    Group,
 }
 
 impl Scope {
@@ -126,6 +131,7 @@ impl Scope {
         match self {
             Scope::Topic => "topic",
             Scope::Broker => "broker",
+            Scope::Group => "group",
         }
     }
 }
@@ -344,8 +350,12 @@ impl Key {
             Check::Listeners => listener::parse_listeners(value).map(drop).map_err(Invalid::Listener),
             Check::ProtocolMap => listener::parse_protocol_map(value).map(drop).map_err(Invalid::Listener),
             Check::HostCounts if host_counts(value).is_none() => Err(Invalid::NotHostCounts),
+            Check::OffsetReset if !is_offset_reset(value) => {
+                Err(Invalid::NotAnOffsetReset { key: self.name, value: value.to_owned() })
+            }
             Check::Any
             | Check::HostCounts
+            | Check::OffsetReset
             | Check::OneFolder
             | Check::AtLeast(_)
             | Check::Between(..)
@@ -358,6 +368,32 @@ impl Key {
 /// The entries of a list, without the blanks around them; an empty text has none.
 pub fn list(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+}
+
+fn is_offset_reset(value: &str) -> bool {
+    matches!(value, "earliest" | "latest") || value.strip_prefix("by_duration:").is_some_and(is_duration)
+}
+
+/// `PnDTnHnMn.nS` (ISO 8601), in which each part may be missing, but not all.
+fn is_duration(text: &str) -> bool {
+    let Some(text) = text.strip_prefix('P') else { return false };
+    let (days, time) = text.split_once('T').map_or((text, None), |(days, time)| (days, Some(time)));
+    let parts = |mut text: &str, units: &str| {
+        let mut units = units.chars();
+        while let Some(end) = text.find(|letter: char| letter.is_ascii_alphabetic()) {
+            let (number, rest) = text.split_at(end);
+            let unit = rest.chars().next().unwrap_or_default();
+            let is_number = number.bytes().all(|byte| byte.is_ascii_digit())
+                || unit == 'S' && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            // Each unit once, the larger first.
+            if !is_number || number.parse::<f64>().is_err() || !units.any(|known| known == unit) {
+                return false;
+            }
+            text = &rest[1..];
+        }
+        text.is_empty()
+    };
+    parts(days, "D") && time.is_none_or(|time| !time.is_empty() && parts(time, "HMS")) && !text.is_empty()
 }
 
 /// Hosts and their counts, the last colon between; `None` when an entry is none.
@@ -391,7 +427,8 @@ fn check_number(check: Check, number: i64) -> Result<(), Invalid> {
         | Check::ThrottledReplicas
         | Check::Listeners
         | Check::ProtocolMap
-        | Check::HostCounts => Ok(()),
+        | Check::HostCounts
+        | Check::OffsetReset => Ok(()),
     }
 }
 

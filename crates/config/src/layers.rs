@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::key::{Key, Update};
 use crate::settings::Settings;
-use crate::{broker_key, broker_keys, topic_keys};
+use crate::{broker_key, broker_keys, group_keys, topic_keys};
 
 /// What the metadata log says is set on one resource.
 pub type Overrides = BTreeMap<String, String>;
@@ -24,6 +24,8 @@ pub enum Source {
     AllBrokers,
     /// Files, variables and flags of this process.
     Fixed,
+    /// The group itself.
+    Group,
     /// Nobody.
     Default,
 }
@@ -37,6 +39,7 @@ impl Source {
             Source::AllBrokers => 3,
             Source::Fixed => 4,
             Source::Default => 5,
+            Source::Group => 8,
         }
     }
 }
@@ -114,6 +117,11 @@ impl<'a> Layers<'a> {
         shown.map(|key| describe(key, self.topic_words(key, own), false)).collect()
     }
 
+    /// Every group key, as it stands for a group with these settings of its own.
+    pub fn describe_group(&self, own: Option<&Overrides>) -> Vec<Described> {
+        group_keys().iter().map(|key| describe(key, self.group_words(key, own), false)).collect()
+    }
+
     /// Every broker key, as it stands for this broker.
     pub fn describe_broker(&self) -> Vec<Described> {
         let describe = |key| describe(key, self.broker_words(key, 1), key.update == Update::ReadOnly);
@@ -136,6 +144,27 @@ impl<'a> Layers<'a> {
             Some(word) => Cow::Owned(word.converted().into_owned()),
             None => Cow::Borrowed(key.default.unwrap_or_default()),
         }
+    }
+
+    /// The value in force of a group key.
+    pub(crate) fn group_value(&self, key: &'static Key, own: &Overrides) -> String {
+        self.group_words(key, Some(own)).first().map_or("", |word| word.value).trim().to_owned()
+    }
+
+    /// The group's word, then the broker's; a key that no broker has a default for has its own.
+    fn group_words<'w>(&self, key: &'static Key, own: Option<&'w Overrides>) -> Vec<Word<'w>>
+    where
+        'a: 'w,
+    {
+        let word = |value, source| Word { name: key.name, value, source, times: 1 };
+        let own = own.and_then(|own| valid(key, own)).map(|value| word(value, Source::Group));
+        let broker = key.synonyms.iter().filter_map(|synonym| broker_key(synonym.key));
+        let mut words: Vec<_> =
+            own.into_iter().chain(broker.flat_map(|key| self.broker_words(key, 1))).collect();
+        if key.synonyms.is_empty() {
+            words.extend(key.default.map(|value| word(value, Source::Default)));
+        }
+        words
     }
 
     /// The value in force of a broker key; `None` is null.

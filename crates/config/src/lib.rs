@@ -11,6 +11,7 @@
 mod broker;
 mod broker_keys;
 mod error;
+mod group;
 mod kafka_keys;
 mod key;
 mod layers;
@@ -26,6 +27,7 @@ use std::sync::LazyLock;
 
 pub use broker::{BrokerConfig, CleanerConfig, DiskFullPolicy};
 pub use error::{ConfigError, Invalid};
+pub use group::check_group;
 pub use key::{Check, Difference, Effect, Key, Kind, Scope, Synonym, Update, list};
 pub use layers::{Described, Layers, Overrides, SetAt, Source};
 pub use listener::{Listener, ListenerError};
@@ -48,6 +50,17 @@ pub fn broker_keys() -> &'static [Key] {
         keys
     });
     &KEYS
+}
+
+/// The keys a group may set, in the order of their names.
+pub fn group_keys() -> &'static [Key] {
+    static KEYS: LazyLock<Vec<Key>> = LazyLock::new(group::keys);
+    &KEYS
+}
+
+/// A group's key by its name.
+pub fn group_key(name: &str) -> Option<&'static Key> {
+    find(group_keys(), name)
 }
 
 /// A topic's key by its name.

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use config::{Effect, Key, Scope, broker_keys, topic_keys};
+use config::{Effect, Key, Scope, broker_keys, group_keys, topic_keys};
 
 const BEGIN: &str = "<!-- from the table of keys -->\n";
 const END: &str = "<!-- end -->\n";
@@ -44,7 +44,7 @@ fn check(name: &str, expected: impl FnOnce(&str) -> String) {
 
 /// Every key that is not for tests only.
 fn all() -> impl Iterator<Item = &'static Key> {
-    topic_keys().iter().chain(broker_keys()).filter(|key| !key.is_internal())
+    topic_keys().iter().chain(broker_keys()).chain(group_keys()).filter(|key| !key.is_internal())
 }
 
 fn reference() -> String {
@@ -53,24 +53,33 @@ fn reference() -> String {
         (
             "Topics",
             "Set on a topic, or for all topics by the broker keys named in the last column.",
+            Scope::Topic,
             Effect::Now,
         ),
-        ("Brokers", "", Effect::Now),
+        ("Brokers", "", Scope::Broker, Effect::Now),
         (
             "Topic keys without effect yet",
             "Checked, kept and shown; they change nothing in this version.",
+            Scope::Topic,
             Effect::NotYet,
         ),
-        ("Broker keys without effect yet", "The same.", Effect::NotYet),
+        ("Broker keys without effect yet", "The same.", Scope::Broker, Effect::NotYet),
+        (
+            "Group keys without effect yet",
+            "The same: the group protocols that they are of are still to come. Set on a group \
+             (`kafka-configs --entity-type groups`), or for all groups by the broker keys named in the last column.",
+            Scope::Group,
+            Effect::NotYet,
+        ),
         (
             "Topic keys that are not needed",
             "Ottla does without what they are for. They are taken, so that a configuration made for Kafka works.",
+            Scope::Topic,
             Effect::NotNeeded,
         ),
-        ("Broker keys that are not needed", "The same.", Effect::NotNeeded),
+        ("Broker keys that are not needed", "The same.", Scope::Broker, Effect::NotNeeded),
     ];
-    for (index, (title, about, effect)) in sections.into_iter().enumerate() {
-        let scope = if matches!(index, 0 | 2 | 4) { Scope::Topic } else { Scope::Broker };
+    for (title, about, scope, effect) in sections {
         write!(text, "\n## {title}\n\n").unwrap();
         if !about.is_empty() {
             write!(text, "{about}\n\n").unwrap();
@@ -81,8 +90,11 @@ fn reference() -> String {
 }
 
 fn table(text: &mut String, scope: Scope, effect: Effect) {
-    let of_topics = scope == Scope::Topic;
-    let (title, rule) = if of_topics { (" For all topics |", "---|") } else { ("", "") };
+    let (title, rule) = match scope {
+        Scope::Topic => (" For all topics |", "---|"),
+        Scope::Group => (" For all groups |", "---|"),
+        Scope::Broker => ("", ""),
+    };
     writeln!(text, "| Key | Type | Default | Changes | What it is for |{title}").unwrap();
     writeln!(text, "|---|---|---|---|---|{rule}").unwrap();
     for key in all().filter(|key| key.scope == scope && key.effect == effect) {
@@ -99,7 +111,7 @@ fn table(text: &mut String, scope: Scope, effect: Effect) {
             cell(key.documentation),
         )
         .unwrap();
-        if of_topics {
+        if scope != Scope::Broker {
             let synonyms: Vec<_> = key.synonyms.iter().map(|synonym| format!("`{}`", synonym.key)).collect();
             write!(text, " {} |", synonyms.join(", ")).unwrap();
         }

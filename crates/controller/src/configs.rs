@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use config::{
-    BrokerConfig, Kind, Layers, Overrides, Update, broker_key, check_broker, check_topic, list, topic_key,
+    BrokerConfig, Kind, Layers, Overrides, Update, broker_key, check_broker, check_group, check_topic, list,
+    topic_key,
 };
 use meta::{ConfigResource, ConfigResourceKind, Image, MetadataRecord};
 
@@ -129,6 +130,7 @@ fn check_resource(image: &Image, resource: &ConfigResource) -> Result<(), Contro
         ConfigResourceKind::ClientMetrics if resource.name.is_empty() => {
             Err(ControllerError::NamelessClientMetrics)
         }
+        ConfigResourceKind::Group if resource.name.is_empty() => Err(ControllerError::NoDefaultGroup),
         ConfigResourceKind::Topic
         | ConfigResourceKind::Broker
         | ConfigResourceKind::ClientMetrics
@@ -153,7 +155,7 @@ fn check_changeable(resource: &ConfigResource, key: &str) -> Result<(), Controll
             Some(Update::PerBroker | Update::ClusterWide) | None => Ok(()),
         },
         ConfigResourceKind::ClientMetrics => Err(ControllerError::UnknownClientMetricsConfig(key.to_owned())),
-        ConfigResourceKind::Group => Err(ControllerError::UnknownGroupConfig(key.to_owned())),
+        ConfigResourceKind::Group => Ok(()),
     }
 }
 
@@ -224,7 +226,8 @@ fn changes(
             };
             BrokerConfig::resolve(&layers).map_err(ControllerError::InvalidBrokerConfig)?;
         }
-        ConfigResourceKind::ClientMetrics | ConfigResourceKind::Group => {}
+        ConfigResourceKind::Group => check_group(layers, &next).map_err(ControllerError::InvalidConfig)?,
+        ConfigResourceKind::ClientMetrics => {}
     }
     let removed = current.keys().filter(|key| !next.contains_key(*key));
     let mut records: Vec<_> = removed

@@ -141,8 +141,8 @@ pub enum ControllerError {
     PerBrokerConfig(String),
     /// INVALID_REQUEST: a broker resource that is no number.
     BadBrokerName(String),
-    /// INVALID_CONFIG: a group has no keys in this version.
-    UnknownGroupConfig(String),
+    /// INVALID_REQUEST: there is nothing that all groups have.
+    NoDefaultGroup,
     /// INVALID_REQUEST, where a group's is INVALID_CONFIG: a subscription has no keys in this version.
     UnknownClientMetricsConfig(String),
     /// INVALID_REQUEST.
@@ -297,7 +297,7 @@ impl fmt::Display for ControllerError {
                 "Cannot update these configs at default cluster level, broker id must be specified: [{key}]"
             ),
             BadBrokerName(name) => write!(f, "Node id must be an integer, but it is: {name}"),
-            UnknownGroupConfig(key) => write!(f, "Unknown group config name: {key}"),
+            NoDefaultGroup => f.write_str("Default group resources are not allowed."),
             UnknownClientMetricsConfig(key) => write!(f, "Unknown client metrics configuration: {key}"),
             NamelessClientMetrics => f.write_str("Subscription name can't be empty"),
             InvalidFeatureLevel { feature, level, reason } => write!(

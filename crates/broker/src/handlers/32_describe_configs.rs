@@ -3,11 +3,11 @@
 //! - No keys named, or an empty list, means all.
 //! - A broker is named by its number, or by the empty name for what is set on all brokers; another broker's
 //!   number is INVALID_REQUEST, as in Kafka.
-//! - A broker has one logger, whose level is set when it starts. Groups and client metrics have no keys yet.
+//! - A broker has one logger, whose level is set when it starts. Client metrics have no keys yet.
 //! - Sensitive values are null.
 
 use config::Described;
-use meta::ConfigResource;
+use meta::{ConfigResource, ConfigResourceKind};
 use model::ErrorCode;
 use tracing::level_filters::LevelFilter;
 use wire::describe_configs::{
@@ -93,7 +93,11 @@ fn describe(
             invalid("Client metrics subscription name must not be empty".to_owned())
         }
         GROUP if name.is_empty() => invalid("Group name must not be empty".to_owned()),
-        CLIENT_METRICS | GROUP => Ok(Vec::new()),
+        GROUP => {
+            let resource = ConfigResource { kind: ConfigResourceKind::Group, name: name.to_owned() };
+            Ok(results(layers.describe_group(image.config(&resource).map(AsRef::as_ref))))
+        }
+        CLIENT_METRICS => Ok(Vec::new()),
         other => invalid(format!(
             "resources of type {other} have no configuration; topics are type {TOPIC}, brokers {BROKER}"
         )),
