@@ -29,10 +29,12 @@ pub enum System {
     Kafka,
     /// Apache Kafka told to sync every batch before it acknowledges.
     KafkaSynced,
+    /// No broker: what the bytes alone cost (`bare.rs`).
+    Bare,
 }
 
 impl System {
-    /// Every system, the reference second.
+    /// Every broker, the reference second.
     pub const ALL: [System; 3] = [System::Ottla, System::Kafka, System::KafkaSynced];
 
     /// Its name.
@@ -41,6 +43,7 @@ impl System {
             System::Ottla => "ottla",
             System::Kafka => "kafka",
             System::KafkaSynced => "kafka-synced",
+            System::Bare => "bare",
         }
     }
 
@@ -50,12 +53,16 @@ impl System {
             System::Ottla => "on disk (group commit)",
             System::Kafka => "in the page cache",
             System::KafkaSynced => "on disk (each batch)",
+            System::Bare => "on disk (all at once)",
         }
     }
 
     /// Whether it can be run here.
     pub fn is_here(self, setting: &Setting) -> bool {
-        self == System::Ottla || setting.kafka.is_some()
+        match self {
+            System::Ottla | System::Bare => true,
+            System::Kafka | System::KafkaSynced => setting.kafka.is_some(),
+        }
     }
 
     /// Starts it on an empty folder and waits until it answers.
@@ -92,6 +99,7 @@ impl System {
             }
             System::Kafka => java(setting, kafka()?, port, ""),
             System::KafkaSynced => java(setting, kafka()?, port, "log.flush.interval.messages=1\n"),
+            System::Bare => bail!("it is no broker"),
         }
     }
 

@@ -14,6 +14,7 @@
 )]
 
 mod ballast;
+mod bare;
 mod broker;
 mod check;
 mod figure;
@@ -54,7 +55,13 @@ fn main() -> ExitCode {
 /// Whether everything that was compared held.
 fn run() -> Result<bool> {
     let (mut checks, mut only) = (false, Vec::new());
-    let mut words = std::env::args().skip(1);
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [role, folder, files] = &words[..]
+        && role == bare::ROLE
+    {
+        return bare::run(folder.as_ref(), files.parse()?).map(|()| true);
+    }
+    let mut words = words.into_iter();
     while let Some(word) = words.next() {
         match (word.as_str(), words.len()) {
             ("--check", _) => checks = true,

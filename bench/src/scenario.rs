@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::bare;
 use crate::broker::{Broker, System, connect};
 use crate::figure::{Figure, Run, less, more};
 use crate::load::{self, Loaded, Produce};
@@ -61,8 +62,13 @@ pub const ALL: [Scenario; 12] = [
     Scenario {
         name: "stream",
         words: |setting| format!("{}, then read by one consumer", STREAM.of(setting).words()),
-        measure: |setting, system| stream(setting, system, STREAM.of(setting)),
-        ..PLAIN
+        systems: &[System::Ottla, System::Kafka, System::KafkaSynced, System::Bare],
+        check_systems: &[System::Ottla, System::Bare],
+        measure: |setting, system| match system {
+            System::Bare => bare::stream(setting, STREAM.of(setting)),
+            broker => stream(setting, broker, STREAM.of(setting)),
+        },
+        compare: stream_compared,
     },
     Scenario {
         name: "small",
@@ -255,6 +261,11 @@ fn stream(setting: &Setting, system: System, produce: Produce) -> Result<Vec<Fig
     ];
     broker.stop()?;
     Ok(figures)
+}
+
+fn stream_compared(run: &Run) -> Vec<Figure> {
+    let [ottla, bare] = [System::Ottla, System::Bare].map(|system| run.value(system, "cpu"));
+    ottla.zip(bare).map(|(ottla, bare)| less("cpu_of_bare", ottla / bare, "times")).into_iter().collect()
 }
 
 /// A tenth of a load, to another topic: what is compiled while it runs, and caches that fill, are not what is measured.
