@@ -297,7 +297,7 @@ fn c68_a_group_that_is_not_there_is_dead_or_not_found() {
     });
 }
 
-async fn delete_group(connection: &mut Connection, group: &str) -> DeletableGroupResult<'static> {
+pub async fn delete_group(connection: &mut Connection, group: &str) -> DeletableGroupResult<'static> {
     let request = DeleteGroupsRequest { groups_names: vec![group.to_owned().into()] };
     connection.ask(&request, 2).await.results.remove(0)
 }

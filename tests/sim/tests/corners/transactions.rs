@@ -4,7 +4,7 @@ use model::ErrorCode;
 use wire::txn_offset_commit::{TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic};
 use wire::{AddOffsetsToTxnRequest, InitProducerIdRequest, OffsetFetchRequest, TxnOffsetCommitRequest};
 
-use crate::committed_offsets::{contains, partition_of, stored_in};
+use crate::committed_offsets::{contains, delete_group, partition_of, stored_in};
 use crate::connection::{Connection, error};
 use crate::isolation::{ONE_SEGMENT, fetch_committed};
 use crate::member::{OFFSET_FETCH, offset_fetch_request};
@@ -301,6 +301,31 @@ fn c66_offsets_of_a_transaction_are_not_stable_until_its_end() {
     });
 }
 
+/// Ends a transaction, and waits until its group knows: what is committed then.
+async fn settled(one: &Transactional, connection: &mut Connection, group: &str, topic: &str) -> i64 {
+    let ended = one.finish(connection, FIRST, COMMIT).await;
+    assert_eq!(error(ended.error_code), ErrorCode::None);
+    // The next transaction begins when the markers of this one are written.
+    assert_eq!(one.add(connection, &[topic]).await, [ErrorCode::None]);
+    let (code, offset) = stable(connection, group, topic).await;
+    assert_eq!(code, ErrorCode::None);
+    offset
+}
+
+#[test]
+fn c67_a_group_that_is_deleted_takes_its_undecided_offsets_with_it() {
+    check(async |peer| {
+        let (mut connection, topic) = with_topic(&peer, &[]).await;
+        let (one, group) = with_offsets(&peer, &mut connection).await;
+        let written = commit_offset(&one, &mut connection, &group, &topic, ("", -1)).await;
+        assert_eq!(written, ErrorCode::None);
+        let deleted = delete_group(&mut connection, &group).await;
+        assert_eq!(error(deleted.error_code), ErrorCode::None);
+        assert_eq!(stable(&mut connection, &group, &topic).await, (ErrorCode::None, -1));
+        assert_eq!(settled(&one, &mut connection, &group, &topic).await, -1);
+    });
+}
+
 /// The committed offset for who wants only what no transaction may change yet.
 async fn stable(connection: &mut Connection, group: &str, topic: &str) -> (ErrorCode, i64) {
     let request = OffsetFetchRequest { require_stable: true, ..offset_fetch_request(group, topic) };
@@ -364,8 +389,29 @@ fn c82_a_late_end_ends_the_next_transaction_of_the_first_protocol_only() {
 }
 
 mod simulated {
+    use std::time::Duration;
+
     use super::*;
+    use crate::member::{OFFSET_COMMIT, commit_request, committed};
     use crate::peer::simulated;
+
+    #[test]
+    fn c67_offsets_that_a_transaction_has_not_decided_do_not_expire() {
+        let settings = [("offsets.retention.minutes", "1"), ("offsets.retention.check.interval.ms", "1000")];
+        simulated(&settings, async |simulated| {
+            let (mut connection, topic) = with_topic(&simulated.peer, ONE_SEGMENT).await;
+            let (one, group) = with_offsets(&simulated.peer, &mut connection).await;
+            let before = connection.ask(&commit_request(&group, &topic, 3), OFFSET_COMMIT).await;
+            assert_eq!(committed(&before), ErrorCode::None);
+            let written = commit_offset(&one, &mut connection, &group, &topic, ("", -1)).await;
+            assert_eq!(written, ErrorCode::None);
+            // Less than its transaction may take.
+            simulated.peer.rt.sleep(Duration::from_secs(5 * 60)).await;
+            let mut connection = simulated.peer.connect().await;
+            assert_eq!(connection.committed(&group, &topic).await, (ErrorCode::None, 3));
+            assert_eq!(settled(&one, &mut connection, &group, &topic).await, 5);
+        });
+    }
 
     #[test]
     fn c81_a_coordinator_that_starts_again_ends_what_was_to_be_ended() {
