@@ -300,11 +300,20 @@ impl fmt::Display for ControllerError {
             NoDefaultGroup => f.write_str("Default group resources are not allowed."),
             UnknownClientMetricsConfig(key) => write!(f, "Unknown client metrics configuration: {key}"),
             NamelessClientMetrics => f.write_str("Subscription name can't be empty"),
-            InvalidFeatureLevel { feature, level, reason } => write!(
-                f,
-                "The update failed for all features since the following feature had an error: Invalid update \
-                 version {level} for feature {feature}. {reason}"
-            ),
+            InvalidFeatureLevel { feature, level, reason } => {
+                write!(
+                    f,
+                    "The update failed for all features since the following feature had an error: Invalid update \
+                     version {level} for feature {feature}. "
+                )?;
+                match reason {
+                    // Level 0 takes a feature away, which has to be there; Kafka looks for that first.
+                    FeatureRefusal::UnknownFeature if *level == 0 => {
+                        write!(f, "Feature {feature} not found.")
+                    }
+                    reason => reason.fmt(f),
+                }
+            }
             OtherCluster { ours, asked } => {
                 write!(f, "This is cluster {ours}; the broker belongs to cluster {asked}.")
             }
