@@ -268,6 +268,45 @@ fn what_a_database_refuses_is_said_in_its_words() {
 }
 
 #[test]
+fn rows_and_their_offsets_are_written_together_or_not_at_all() {
+    let Some(database) = Postgres::start("sink-together") else { return };
+    let (data, files) = (folder("sink-together-data"), folder("sink-together-files"));
+    let broker = start_broker(&data, "127.0.0.1:0");
+    run(&mut ottla(&broker, &["topic", "create", "a", "--partitions", "1"]));
+    let file = files.path().join("a.toml");
+    let url = database.url();
+    let definition =
+        format!("name = 'a'\ntopics = 'a'\ntable = 'a'\ncolumns.id = 'bigint'\ndatabase.url = '{url}'\n");
+    std::fs::write(&file, definition).unwrap();
+    let mut worker = Worker::start(&file, &broker, Stdio::piped());
+    let records = |ids: std::ops::Range<u32>| ids.map(|id| format!("{{\"id\":{id}}}\n")).collect::<String>();
+    produce(&broker, &files, "a", &records(0..10));
+    database.wait_for("SELECT next_offset FROM ottla_offsets", |offset| offset == "10");
+
+    // The rows are with the database when it refuses their offset: they go with it.
+    database.ask(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = 'serialization_failure'; END $$; \
+         CREATE TRIGGER refusing BEFORE UPDATE OF next_offset ON ottla_offsets EXECUTE FUNCTION refuse()",
+    );
+    produce(&broker, &files, "a", &records(10..20));
+    worker.hears("not now");
+    worker.hears("not now");
+    assert_eq!(database.ask("SELECT count(*), sum(id) FROM a"), "10|45");
+    database.ask("DROP TRIGGER refusing ON ottla_offsets");
+    database.wait_for("SELECT next_offset FROM ottla_offsets", |offset| offset == "20");
+    assert_eq!(database.ask("SELECT count(*), sum(id) FROM a"), "20|190");
+
+    // Another owner has been here: what the older one had read changes nothing before it takes the partition again.
+    let epoch = database.ask("UPDATE ottla_offsets SET epoch = epoch + 5, next_offset = 25 RETURNING epoch");
+    produce(&broker, &files, "a", &records(20..30));
+    database.wait_for("SELECT next_offset FROM ottla_offsets", |offset| offset == "30");
+    assert_eq!(database.ask("SELECT count(*), sum(id) FROM a WHERE 20 <= id"), "5|135");
+    assert_eq!(database.ask(&format!("SELECT {epoch} < epoch FROM ottla_offsets")), "t");
+    worker.stop();
+}
+
+#[test]
 fn each_record_is_in_the_table_once_whoever_is_killed() {
     let Some(database) = Postgres::start("sink-kills") else { return };
     let (data, files) = (folder("sink-kills-data"), folder("sink-kills-files"));
