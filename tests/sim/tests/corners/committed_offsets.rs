@@ -356,12 +356,16 @@ mod simulated {
 
     use client::{Consumer, ConsumerConfig, Event, Start, TopicPartition};
     use model::TopicName;
-    use sim_tests::server::connect;
+    use sim_tests::server::{NODE, connect};
 
     use super::*;
+    use crate::member::offset_fetch_request;
     use crate::peer::simulated;
 
     const MINUTE: Duration = Duration::from_secs(60);
+
+    /// How long a slow disk takes for a piece of work, each way.
+    const READ: Duration = Duration::from_secs(2);
 
     #[test]
     fn c59_a_group_is_not_forgotten_by_a_coordinator_that_starts_again() {
@@ -375,6 +379,35 @@ mod simulated {
             assert_eq!(coordinator.node_id, 1);
             assert_eq!(member.heartbeat().await, ErrorCode::None);
             assert_eq!(member.connection.committed("group", &topic).await, (ErrorCode::None, 7));
+        });
+    }
+
+    #[test]
+    fn c59_a_coordinator_that_still_reads_its_log_says_so() {
+        simulated(&[], async |simulated| {
+            let (_, topic) = with_topic(&simulated.peer, &[]).await;
+            let mut member = alone(&simulated.peer, "group").await;
+            assert_eq!(member.commit(&topic, 7).await, ErrorCode::None);
+            // What it cannot write sends it back to its log, which it reads slowly.
+            let disk = simulated.sim.disk(NODE);
+            disk.set_latency(READ..=READ);
+            let free_bytes = disk.free_bytes();
+            disk.set_free_bytes(0);
+            assert_eq!(member.commit(&topic, 8).await, ErrorCode::CoordinatorNotAvailable);
+            disk.set_free_bytes(free_bytes);
+            let fetch = offset_fetch_request("group", &topic);
+            for what in ["asked first", "asked again"] {
+                let fetched = member.connection.ask(&fetch, OFFSET_FETCH).await;
+                let answers = [
+                    error(fetched.groups[0].error_code),
+                    member.heartbeat().await,
+                    member.commit(&topic, 9).await,
+                    error(member.join().await.error_code),
+                ];
+                assert_eq!(answers, [ErrorCode::CoordinatorLoadInProgress; 4], "{what}");
+            }
+            assert_eq!(member.connection.committed("group", &topic).await, (ErrorCode::None, 7));
+            assert_eq!(member.heartbeat().await, ErrorCode::None);
         });
     }
 

@@ -8,7 +8,7 @@ use crate::committed_offsets::{contains, delete_group, partition_of, stored_in};
 use crate::connection::{Connection, error};
 use crate::isolation::{ONE_SEGMENT, fetch_committed};
 use crate::member::{OFFSET_FETCH, offset_fetch_request};
-use crate::peer::check;
+use crate::peer::{check, check_outside};
 use crate::topic::{PRODUCE, with_topic};
 use crate::transactional::{ABORT, COMMIT, INIT, Transactional};
 
@@ -19,6 +19,9 @@ const SECOND: i16 = 5;
 const ADDS_NOTHING: i16 = 11;
 const ADD_OFFSETS: i16 = 3;
 const TXN_OFFSET_COMMIT: i16 = 3;
+
+/// The last epoch that a producer is given: the one after it is kept to fence it with.
+const LAST_EPOCH: i16 = i16::MAX - 1;
 
 /// Writes one record in a transaction of the first protocol.
 pub async fn write_first(one: &mut Transactional, connection: &mut Connection, topic: &str) {
@@ -107,6 +110,42 @@ fn c73_who_asks_again_with_the_epoch_it_had_gets_the_same_one() {
             let got = if code == ErrorCode::None { Ok(answer.producer_epoch) } else { Err(code) };
             assert_eq!(got, expected, "{what}");
         }
+    });
+}
+
+#[test]
+fn c73_a_producer_that_has_used_up_its_epochs_goes_on_with_a_new_id() {
+    check_outside(async |peer| {
+        let (mut connection, topic) = with_topic(&peer, ONE_SEGMENT).await;
+        let mut one = Transactional::new(&peer, &mut connection).await;
+        let request = one.init_request(-1, -1);
+        // Requests of one connection are carried out one after the other, a few of them under way.
+        let epochs: Vec<i16> = (one.epoch + 1..=LAST_EPOCH).collect();
+        for some in epochs.chunks(100) {
+            for _ in some {
+                connection.start(&request, INIT).await;
+            }
+            for &epoch in some {
+                let (_, answer) = connection.finish::<InitProducerIdRequest<'_>>(INIT).await;
+                assert_eq!((error(answer.error_code), answer.producer_id), (ErrorCode::None, one.id));
+                assert_eq!(answer.producer_epoch, epoch);
+            }
+        }
+        one.epoch = LAST_EPOCH;
+        one.write(&mut connection, &topic, 1).await;
+        let first = one.finish(&mut connection, SECOND, COMMIT).await;
+        assert_eq!((error(first.error_code), first.producer_epoch), (ErrorCode::None, 0));
+        assert_ne!(first.producer_id, one.id);
+        let again = one.finish(&mut connection, SECOND, COMMIT).await;
+        assert_eq!((error(again.error_code), again.producer_id), (ErrorCode::None, first.producer_id));
+        stable_to(&mut connection, &topic, 2).await;
+        let mut next = Transactional { id: first.producer_id, ..one.in_epoch(0) };
+        assert_eq!(next.write(&mut connection, &topic, 1).await, 2);
+        let ended = next.finish(&mut connection, SECOND, COMMIT).await;
+        assert_eq!((error(ended.error_code), ended.producer_epoch), (ErrorCode::None, 1));
+        let late = one.batch(1, true);
+        let late = one.send(&mut connection, &topic, late, PRODUCE).await;
+        assert_ne!(error(late.error_code), ErrorCode::None, "the old id is over");
     });
 }
 
