@@ -53,10 +53,16 @@ fn encode(stored: &Stored, level: VersionLevel) -> Vec<u8> {
             topic: topic.as_str().to_owned().into(),
             partition_ids: partitions.iter().map(|partition| partition.0).collect(),
         };
+    let version = match level {
+        VersionLevel::Tv0 => 0,
+        VersionLevel::Tv1 | VersionLevel::Tv2 => 1,
+    };
+    // What version 0 has no place for stays at what is not written.
+    let other_id = |id: ProducerId| if version == 0 { ProducerId::NONE.0 } else { id.0 };
     let value = TransactionLogValue {
         producer_id: stored.producer_id.0,
-        previous_producer_id: stored.previous_producer_id.0,
-        next_producer_id: stored.next_producer_id.0,
+        previous_producer_id: other_id(stored.previous_producer_id),
+        next_producer_id: other_id(stored.next_producer_id),
         producer_epoch: stored.producer_epoch.0,
         next_producer_epoch: ProducerEpoch::NONE.0,
         transaction_timeout_ms: stored.timeout_ms,
@@ -67,13 +73,9 @@ fn encode(stored: &Stored, level: VersionLevel) -> Vec<u8> {
         transaction_last_update_timestamp_ms: stored.updated_at_ms,
         transaction_start_timestamp_ms: stored.started_at_ms.unwrap_or(NO_TIME),
         client_transaction_version: match stored.version {
-            TransactionVersion::Tv1 => 0,
-            TransactionVersion::Tv2 => 2,
+            TransactionVersion::Tv2 if version != 0 => 2,
+            TransactionVersion::Tv1 | TransactionVersion::Tv2 => 0,
         },
-    };
-    let version = match level {
-        VersionLevel::Tv0 => 0,
-        VersionLevel::Tv1 | VersionLevel::Tv2 => 1,
     };
     wire::encode_versioned(&value, version).expect("names of topics are short")
 }

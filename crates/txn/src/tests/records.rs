@@ -41,17 +41,23 @@ fn every_state_is_read_as_it_was_written() {
 
 #[test]
 fn the_level_before_transactions_had_a_version_has_records_of_its_own() {
-    let stored =
-        Stored { version: TransactionVersion::Tv1, previous_producer_id: ProducerId::NONE, ..stored() };
-    let record = record(Some(stored));
-    for (level, version) in [(VersionLevel::Tv0, 0), (VersionLevel::Tv1, 1), (VersionLevel::Tv2, 1)] {
-        let encoded = record.encode(level);
+    let all = Stored { previous_producer_id: ProducerId(3), next_producer_id: ProducerId(5), ..stored() };
+    let less = Stored {
+        version: TransactionVersion::Tv1,
+        previous_producer_id: ProducerId::NONE,
+        next_producer_id: ProducerId::NONE,
+        ..stored()
+    };
+    let levels = [
+        (VersionLevel::Tv0, 0, less),
+        (VersionLevel::Tv1, 1, all.clone()),
+        (VersionLevel::Tv2, 1, all.clone()),
+    ];
+    for (level, version, kept) in levels {
+        let encoded = record(Some(all.clone())).encode(level);
         assert_eq!(encoded.value.as_ref().unwrap()[..2], [0, version], "{level:?}");
-        assert_eq!(
-            Record::decode(&encoded.key, encoded.value.as_deref()),
-            Ok(Some(record.clone())),
-            "{level:?}"
-        );
+        let read = Record::decode(&encoded.key, encoded.value.as_deref());
+        assert_eq!(read, Ok(Some(record(Some(kept)))), "{level:?}");
     }
 }
 
