@@ -211,9 +211,11 @@ final class LogFileCases {
         String bootstrap = broker.start();
         String topic = createTopic(bootstrap, 1, configs);
         int from = 0;
+        // A millisecond apart, however fast they are written: an index of times has an entry only where the time grows.
+        long begin = System.currentTimeMillis() - RECORDS;
         for (String codec : List.of("none", "gzip", "snappy", "lz4", "zstd", "none")) {
             List<ProducerRecord<String, String>> records = IntStream.range(from, from + RECORDS / 6)
-                .mapToObj(i -> new ProducerRecord<>(topic, 0, "key " + i % keys, ("value " + i + " ").repeat(40)))
+                .mapToObj(i -> new ProducerRecord<>(topic, 0, begin + i, "key " + i % keys, ("value " + i + " ").repeat(40)))
                 .toList();
             Cluster.produce(records, Map.of("bootstrap.servers", bootstrap, "compression.type", codec, "batch.size", 4000));
             from += RECORDS / 6;
