@@ -6,28 +6,24 @@
 //! Sorted by name; the test of the table says so.
 
 use crate::error::ConfigError;
-use crate::key::Check::{self, Any, AtLeast, OffsetReset, OneOf};
-use crate::key::Kind::{self, Boolean, Int, String};
+use crate::key::Check::{Any, AtLeast, OffsetReset, OneOf};
+use crate::key::Kind::{Boolean, Int, String};
 use crate::key::{Key, Scope, Synonym};
 use crate::layers::{Layers, Overrides};
 use crate::topic::check_value;
 use crate::{broker_key, group_key};
 
-const fn key(
-    name: &'static str,
-    kind: Kind,
-    default: &'static str,
-    check: Check,
-    synonyms: &'static [Synonym],
-    documentation: &'static str,
-) -> Key {
-    Key { scope: Scope::Group, ..Key::topic(name, kind, default, check, synonyms, documentation).not_yet() }
+const fn of_group(key: Key) -> Key {
+    Key { scope: Scope::Group, ..key.not_yet() }
 }
 
 /// A number whose default is the broker's key of the same name, with `group.` before it.
 macro_rules! table {
     ($($name:literal, $default:literal, $least:literal, $text:literal;)*) => {
-        [$(key($name, Int, $default, AtLeast($least), &[Synonym { key: concat!("group.", $name), times: 1 }], $text)),*]
+        [$({
+            const DEFAULT: &[Synonym] = &[Synonym { key: concat!("group.", $name), times: 1 }];
+            of_group(Key::topic($name, Int, $default, AtLeast($least), DEFAULT, $text))
+        }),*]
     };
 }
 
@@ -49,30 +45,30 @@ const NUMBERS: [Key; 14] = table! {
 };
 
 const OTHERS: [Key; 3] = [
-    key(
+    of_group(Key::topic(
         "share.auto.offset.reset",
         String,
         "latest",
         OffsetReset,
         &[],
         "Where a share group begins that has read nothing: at the latest record, the earliest, or the first of so long ago.",
-    ),
-    key(
+    )),
+    of_group(Key::topic(
         "share.isolation.level",
         String,
         "read_uncommitted",
         OneOf(&["read_committed", "read_uncommitted"]),
         &[],
         "Whether a share group is given records of transactions that are open or aborted.",
-    ),
-    key(
+    )),
+    of_group(Key::topic(
         "share.renew.acknowledge.enable",
         Boolean,
         "true",
         Any,
         &[],
         "Whether members may keep a record longer by acknowledging that they still work on it.",
-    ),
+    )),
 ];
 
 /// All of them, in the order of their names.
