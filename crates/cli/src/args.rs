@@ -25,6 +25,9 @@ pub(crate) use sink::{SinkCommand, SinkFileArgs};
 pub(crate) use topic::{TopicArgs, TopicCommand};
 pub(crate) use txn::{TxnArgs, TxnCommand};
 
+/// Where a cluster is that nobody says anything about.
+pub(crate) const DEFAULT_BOOTSTRAP: &str = "127.0.0.1:9092";
+
 /// An event-streaming platform that speaks Kafka.
 #[derive(Debug, Parser)]
 #[command(name = "ottla", version, propagate_version = true, arg_required_else_help = true)]
@@ -144,7 +147,7 @@ pub struct ConnectArgs {
         short = 'b',
         value_name = "HOST:PORT",
         env = "OTTLA_BOOTSTRAP",
-        default_value = "127.0.0.1:9092",
+        default_value = DEFAULT_BOOTSTRAP,
         value_delimiter = ',',
         value_parser = address,
         global = true,

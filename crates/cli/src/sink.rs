@@ -9,11 +9,8 @@ use rt::{Instant, Rt};
 use sink::{Definition, Note, Password, Schema, Target, TargetError, Worker};
 use sink_postgres::Postgres;
 
-use crate::args::{SinkArgs, SinkCommand, SinkFileArgs};
+use crate::args::{DEFAULT_BOOTSTRAP, SinkArgs, SinkCommand, SinkFileArgs};
 use crate::failure::Failure;
-
-/// Where a cluster is that nobody says anything about.
-const DEFAULT_BOOTSTRAP: &str = "127.0.0.1:9092";
 
 /// Time between two lines about rows.
 const RATE_INTERVAL: Duration = Duration::from_secs(10);
