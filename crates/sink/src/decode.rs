@@ -3,14 +3,13 @@
 //! - D1 A record is gone through once; members that nobody asked for are passed over without being built.
 //! - D2 A field that does not fit its column counts only when the condition takes the record.
 //! - D3 What is refused leaves no trace in the rows.
+//! - D4 Of members of one name the last one counts, with all that is in it.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
 use crate::condition::{Comparison, Condition, Operand};
+use crate::json::{Cursor, Malformed, Written};
 use crate::rows::{NewRow, Rows, Value};
 use crate::schema::{Column, ColumnType, Schema};
 
@@ -55,6 +54,12 @@ impl Node {
         };
         self.members[index].1.at(rest)
     }
+
+    /// The member of that name. Records mostly have theirs in one order, so the one behind the last is tried first.
+    fn find(&self, name: Written<'_>, behind: usize) -> Option<usize> {
+        let is_it = |index: &usize| self.members.get(*index).is_some_and(|(known, _)| name.is_text(known));
+        Some(behind).filter(is_it).or_else(|| (0..self.members.len()).find(is_it))
+    }
 }
 
 impl Decoder {
@@ -82,19 +87,17 @@ impl Decoder {
             comparisons: &self.comparisons,
             held: &mut self.held,
             row: rows.begin(),
-            misfit: None,
+            misfits: Vec::new(),
         };
-        let mut json = serde_json::Deserializer::from_slice(record);
-        let walked = Members { node: &self.root, filling: &mut filling }.deserialize(&mut json);
-        let misfit = match walked.and_then(|()| json.end()) {
-            Err(error) => Some(format!("no JSON object: {error}")),
+        let problem = match filling.fill(&self.root, record) {
+            Err(problem) => Some(format!("no JSON object: {problem}")),
             Ok(()) if filling.held.contains(&false) => {
                 filling.row.discard();
                 return Ok(false);
             }
-            Ok(()) => filling.misfit.take().or_else(|| filling.missing()),
+            Ok(()) => filling.problem(),
         };
-        match misfit {
+        match problem {
             None => Ok(true),
             Some(problem) => {
                 filling.row.discard();
@@ -110,23 +113,73 @@ struct Filling<'a> {
     comparisons: &'a [Comparison],
     held: &'a mut [bool],
     row: NewRow<'a>,
-    /// The first field that does not fit its column (D2).
-    misfit: Option<String>,
+    /// The columns whose fields do not fit, and what these say (D2).
+    misfits: Vec<(usize, String)>,
 }
 
 impl Filling<'_> {
-    /// A member's value, as it is written.
-    fn put(&mut self, node: &Node, raw: &str) {
+    fn fill(&mut self, root: &Node, record: &[u8]) -> Result<(), String> {
+        let text = std::str::from_utf8(record).map_err(|error| error.to_string())?;
+        let mut cursor = Cursor::new(text);
+        let read = self.members(root, &mut cursor).and_then(|()| cursor.end());
+        read.map_err(|malformed| malformed.to_string())
+    }
+
+    /// Goes through the members of an object.
+    fn members(&mut self, node: &Node, cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
+        let mut behind = 0;
+        let mut has_more = cursor.open_object()?;
+        while has_more {
+            let name = cursor.name()?;
+            match node.find(name, behind) {
+                None => drop(cursor.value()?),
+                Some(index) => {
+                    self.member(&node.members[index].1, cursor)?;
+                    behind = index + 1;
+                }
+            }
+            has_more = cursor.next_member()?;
+        }
+        Ok(())
+    }
+
+    fn member(&mut self, node: &Node, cursor: &mut Cursor<'_>) -> Result<(), Malformed> {
+        node.members.iter().for_each(|(_, inner)| self.put(inner, Written::NULL));
+        let written = if !node.members.is_empty() && cursor.is_at_object() {
+            cursor.around(|cursor| self.members(node, cursor))?
+        } else {
+            cursor.value()?
+        };
+        self.put_own(node, written);
+        Ok(())
+    }
+
+    /// Puts one value to a member and everything in it.
+    fn put(&mut self, node: &Node, written: Written<'_>) {
+        self.put_own(node, written);
+        node.members.iter().for_each(|(_, inner)| self.put(inner, written));
+    }
+
+    /// Puts a value to the columns and comparisons of the member itself.
+    fn put_own(&mut self, node: &Node, written: Written<'_>) {
         for &index in &node.comparisons {
-            self.held[index] = self.comparisons[index].holds(&operand(raw));
+            self.held[index] = self.comparisons[index].holds(&operand(written));
         }
         for &index in &node.columns {
-            let column = &self.columns[index];
-            if put_value(&mut self.row, index, column.kind, raw).is_none() {
-                let problem = || format!("'{}' is {raw}, which is no {}", column.path.join("."), column.kind);
-                self.misfit.get_or_insert_with(problem);
+            if !self.misfits.is_empty() {
+                self.misfits.retain(|(column, _)| *column != index);
+            }
+            if put_value(&mut self.row, index, self.columns[index].kind, written).is_none() {
+                self.misfits.push((index, written.json.to_owned()));
             }
         }
+    }
+
+    /// What is wrong with the row.
+    fn problem(&self) -> Option<String> {
+        let Some((index, json)) = self.misfits.first() else { return self.missing() };
+        let column = &self.columns[*index];
+        Some(format!("'{}' is {json}, which is no {}", column.path.join("."), column.kind))
     }
 
     /// Says which required column has no value.
@@ -139,126 +192,59 @@ impl Filling<'_> {
 }
 
 /// Sets a column to what is written; `None` when it does not fit.
-fn put_value(row: &mut NewRow<'_>, column: usize, kind: ColumnType, raw: &str) -> Option<()> {
-    let value = match (kind, raw) {
+fn put_value(row: &mut NewRow<'_>, column: usize, kind: ColumnType, written: Written<'_>) -> Option<()> {
+    let value = match (kind, written.json) {
         (_, "null") => Value::Null,
-        (ColumnType::Json, raw) => {
-            row.set_json(column, raw);
+        (ColumnType::Json, json) => {
+            row.set_json(column, json);
             return Some(());
         }
-        (ColumnType::Text, raw) => {
-            row.set_text(column, &text_of(raw)?);
+        (ColumnType::Text, _) => {
+            row.set_text(column, &text_of(written)?);
             return Some(());
         }
         (ColumnType::Boolean, "true") => Value::Boolean(true),
         (ColumnType::Boolean, "false") => Value::Boolean(false),
         (ColumnType::Boolean, _) => return None,
-        (ColumnType::Bigint, raw) => Value::Bigint(raw.parse().ok()?),
-        (ColumnType::Double, raw) => Value::Double(number_of(raw)?),
-        (ColumnType::Timestamp, raw) => Value::Timestamp(timestamp_us(raw)?),
+        (ColumnType::Bigint, json) => Value::Bigint(json.parse().ok()?),
+        (ColumnType::Double, json) => Value::Double(number_of(json)?),
+        (ColumnType::Timestamp, _) => Value::Timestamp(timestamp_us(written)?),
     };
     row.set(column, value);
     Some(())
 }
 
 /// A text as it is meant; numbers and booleans are what they look like. A zero character is no text for any database.
-fn text_of(raw: &str) -> Option<Cow<'_, str>> {
-    if raw.starts_with(['{', '[']) {
-        return None;
+fn text_of(written: Written<'_>) -> Option<Cow<'_, str>> {
+    match written.json.as_bytes().first()? {
+        b'{' | b'[' => None,
+        // Only an escape can say zero.
+        b'"' => written.text().filter(|text| matches!(text, Cow::Borrowed(_)) || !text.contains('\0')),
+        _ => Some(Cow::Borrowed(written.json)),
     }
-    let Some(quoted) = raw.strip_prefix('"') else { return Some(Cow::Borrowed(raw)) };
-    let text = match quoted.strip_suffix('"')? {
-        plain if !plain.contains('\\') => Cow::Borrowed(plain),
-        _ => Cow::Owned(serde_json::from_str::<String>(raw).ok()?),
-    };
-    (!text.contains('\0')).then_some(text)
 }
 
-fn number_of(raw: &str) -> Option<f64> {
-    raw.parse().ok().filter(|number: &f64| number.is_finite())
+fn number_of(json: &str) -> Option<f64> {
+    json.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// A date and time, or milliseconds since 1970 as Kafka counts them.
-fn timestamp_us(raw: &str) -> Option<i64> {
-    if raw.starts_with('"') {
-        return model::time::parse_date_time_us(&text_of(raw)?);
+fn timestamp_us(written: Written<'_>) -> Option<i64> {
+    if written.json.starts_with('"') {
+        return model::time::parse_date_time_us(&written.text()?);
     }
-    raw.parse::<i64>().ok()?.checked_mul(1_000)
+    written.json.parse::<i64>().ok()?.checked_mul(1_000)
 }
 
-fn operand(raw: &str) -> Operand {
-    match raw {
+fn operand(written: Written<'_>) -> Operand {
+    match written.json {
         "true" => Operand::Boolean(true),
         "false" => Operand::Boolean(false),
-        text if text.starts_with('"') => {
-            text_of(text).map_or(Operand::Null, |text| Operand::Text(text.into_owned()))
+        json if json.starts_with('"') => {
+            text_of(written).map_or(Operand::Null, |text| Operand::Text(text.into_owned()))
         }
         // Null, arrays and objects are nothing that a comparison knows.
-        other => number_of(other).map_or(Operand::Null, Operand::Number),
-    }
-}
-
-/// Goes through the members of an object.
-struct Members<'n, 'f, 'r> {
-    node: &'n Node,
-    filling: &'f mut Filling<'r>,
-}
-
-impl<'de> DeserializeSeed<'de> for Members<'_, '_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Members<'_, '_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Members { node, filling } = self;
-        while let Some(found) = map.next_key_seed(Name(&node.members))? {
-            match found {
-                None => drop(map.next_value::<IgnoredAny>()?),
-                Some(member) => {
-                    let raw = map.next_value::<&'de RawValue>()?.get();
-                    filling.put(member, raw);
-                    if !member.members.is_empty() && raw.starts_with('{') {
-                        let mut inner = serde_json::Deserializer::from_str(raw);
-                        let members = Members { node: member, filling: &mut *filling };
-                        members.deserialize(&mut inner).map_err(serde::de::Error::custom)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Finds a member by its name, without keeping the name.
-struct Name<'n>(&'n [(String, Node)]);
-
-impl<'de, 'n> DeserializeSeed<'de> for Name<'n> {
-    type Value = Option<&'n Node>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'n> Visitor<'_> for Name<'n> {
-    type Value = Option<&'n Node>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().find(|(known, _)| known == name).map(|(_, node)| node))
+        json => number_of(json).map_or(Operand::Null, Operand::Number),
     }
 }
 

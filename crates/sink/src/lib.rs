@@ -14,6 +14,7 @@ mod definition;
 mod desk;
 mod flush;
 mod infer;
+mod json;
 mod ledger;
 mod rows;
 mod schema;

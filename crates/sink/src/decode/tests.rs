@@ -1,5 +1,7 @@
 //! Records and what becomes of them.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn schema(columns: &str) -> Schema {
@@ -102,4 +104,77 @@ fn a_condition_leaves_records_out_before_they_are_judged() {
     assert_eq!(row("a:bigint", "kind = 'ride'", r#"{"a":"no number","kind":"stop"}"#), "left out");
     assert_eq!(row("a:bigint", "kind = 'ride'", r#"{"a":1}"#), "left out");
     assert_eq!(row("a:bigint", "b.c != 1", r#"{"a":1,"b":{"c":1}}"#), "left out");
+}
+
+#[test]
+fn the_last_of_one_name_counts_with_all_that_is_in_it() {
+    check("a:bigint", r#"{"a":1,"a":2}"#, "2");
+    check("a:bigint", r#"{"a":"x","a":2}"#, "2");
+    check("a:bigint", r#"{"a":2,"\u0061":"x"}"#, r#"'a' is "x", which is no bigint"#);
+    check("a.b:bigint a.c:bigint", r#"{"a":{"b":1},"a":{"c":2}}"#, "null 2");
+    check("a.b:bigint a:json", r#"{"a":{"b":1},"a":3}"#, "null `3`");
+    assert_eq!(row("a.b:bigint", "a.b = 1", r#"{"a":{"b":1},"a":{}}"#), "left out");
+}
+
+/// What a value comes to in a column, by `serde_json`.
+fn shown(kind: ColumnType, value: Option<&serde_json::Value>) -> Option<String> {
+    use serde_json::Value as Json;
+    Some(match (kind, value) {
+        (_, None | Some(Json::Null)) => "null".to_owned(),
+        (ColumnType::Json, Some(value)) => format!("`{value}`"),
+        (ColumnType::Text, Some(Json::String(text))) if !text.contains('\0') => format!("'{text}'"),
+        (ColumnType::Text, Some(value @ (Json::Bool(_) | Json::Number(_)))) => format!("'{value}'"),
+        (ColumnType::Bigint, Some(value)) => value.as_i64()?.to_string(),
+        (ColumnType::Double, Some(Json::Number(number))) => {
+            format!("{:?}", number.to_string().parse::<f64>().ok()?)
+        }
+        (ColumnType::Boolean, Some(value)) => value.as_bool()?.to_string(),
+        (ColumnType::Timestamp, Some(Json::String(text))) => {
+            format!("{}us", model::time::parse_date_time_us(text)?)
+        }
+        (ColumnType::Timestamp, Some(value)) => format!("{}us", value.as_i64()?.checked_mul(1_000)?),
+        (ColumnType::Text | ColumnType::Double, Some(_)) => return None,
+    })
+}
+
+/// Some of the members of an object, each any number of times.
+fn members(inner: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    let name = prop::sample::select(&[r#""a""#, r#""b""#, r#""\u0062""#, r#""c""#, r#""d""#][..]);
+    let member = (name, inner).prop_map(|(name, value)| format!("{name}:{value}"));
+    prop::collection::vec(member, 0..8).prop_map(|members| format!("{{{}}}", members.join(",")))
+}
+
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<i64>().prop_map(|value| value.to_string()),
+        (-9i8..9).prop_map(|value| format!("{value}")),
+        // Of others serde_json is off by a bit.
+        any::<i32>().prop_map(|value| format!("{:?}", f64::from(value) / 8.0)),
+        any::<String>().prop_map(|text| serde_json::Value::from(text).to_string()),
+        prop::sample::select(&["null", "true", "[]", "{}", r#""2026-01-31""#, r#""\u0000""#][..])
+            .prop_map(str::to_owned),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn rows_are_what_serde_json_says(
+        kinds in prop::array::uniform4(prop::sample::select(&ColumnType::ALL[..])),
+        record in members(prop_oneof![3 => value(), 1 => members(value())]),
+    ) {
+        let paths = ["a", "b", "b.c", "b.a"];
+        let columns: Vec<_> = paths.iter().zip(kinds).map(|(path, kind)| format!("{path}:{kind}")).collect();
+        let json: serde_json::Value = serde_json::from_str(&record).expect("JSON");
+        let values = paths.iter().map(|path| path.split('.').try_fold(&json, |json, name| json.get(name)));
+        let expected: Option<Vec<String>> = values.zip(kinds).map(|(value, kind)| shown(kind, value)).collect();
+        let told = row(&columns.join(" "), "", &record);
+        match expected {
+            // What a JSON column keeps is as it came, and duplicates with it.
+            Some(expected) if !expected.iter().any(|shown| shown.starts_with("`{")) => {
+                prop_assert_eq!(told, expected.join(" "));
+            }
+            Some(_) => prop_assert!(!told.contains("which is no"), "{}", told),
+            None => prop_assert!(told.contains("which is no"), "{}", told),
+        }
+    }
 }
