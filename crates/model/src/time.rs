@@ -86,56 +86,81 @@ pub fn parse(text: &str) -> Option<i64> {
 
 /// A date, or a date and time with an optional offset from UTC, in microseconds since 1970: what databases keep.
 pub fn parse_date_time_us(text: &str) -> Option<i64> {
-    let (date, time) = match text.split_once(['T', ' ']) {
-        Some((date, time)) => (date, Some(time)),
-        None => (text, None),
-    };
-    let mut fields = date.split('-');
-    let year = number(fields.next()?, 4)?;
-    let month = number(fields.next()?, 2)?;
-    let day = number(fields.next()?, 2)?;
+    let mut fields = Fields(text.as_bytes());
+    let year = fields.number(4)?;
+    fields.skip(b"-")?;
+    let month = fields.number(2)?;
+    fields.skip(b"-")?;
+    let day = fields.number(2)?;
     let days = days_from_date(year, month, day);
-    if fields.next().is_some() || date_from_days(days) != (year, month, day) {
+    if date_from_days(days) != (year, month, day) {
         return None;
     }
-    let time_us = time.map_or(Some(0), parse_time_us)?;
+    let time_us = if fields.0.is_empty() { 0 } else { fields.skip(b"T ").and_then(|_| time_us(fields))? };
     Some(days * DAY_MS * MILLISECOND_US + time_us)
 }
 
-/// `12:00`, `12:00:30`, `12:00:30.25`, each with `Z`, `+02:00`, `-0530` or nothing behind; microseconds from midnight UTC.
-fn parse_time_us(text: &str) -> Option<i64> {
-    let (clock, offset_ms) = if let Some(clock) = text.strip_suffix('Z') {
-        (clock, 0)
-    } else if let Some(at) = text.find(['+', '-']) {
-        let (clock, offset) = text.split_at(at);
-        let digits: String = offset[1..].chars().filter(|c| *c != ':').collect();
-        let (hours, minutes) = digits.split_at_checked(2)?;
-        let minutes = if minutes.is_empty() { 0 } else { number(minutes, 2)? };
-        let offset_ms = (number(hours, 2)? * 60 + minutes) * 60 * SECOND_MS;
-        (clock, if offset.starts_with('-') { -offset_ms } else { offset_ms })
-    } else {
-        (text, 0)
-    };
-    let mut fields = clock.split(':');
-    let hour = number(fields.next()?, 2)?;
-    let minute = number(fields.next()?, 2)?;
-    let second_us = fields.next().map_or(Some(0), parse_seconds_us)?;
-    let sound =
-        hour < 24 && minute < 60 && second_us < 60 * SECOND_MS * MILLISECOND_US && fields.next().is_none();
-    sound.then_some(((hour * 60 + minute) * 60 * SECOND_MS - offset_ms) * MILLISECOND_US + second_us)
+/// `12:00`, `12:00:30`, `12:00:30.25`, each with `Z`, `+02:00`, `-0530`, `+02` or nothing behind; microseconds from
+/// midnight UTC.
+fn time_us(mut fields: Fields<'_>) -> Option<i64> {
+    let hour = fields.number(2)?;
+    fields.skip(b":")?;
+    let minute = fields.number(2)?;
+    let (mut second, mut fraction_us) = (0, 0);
+    if fields.skip(b":").is_some() {
+        second = fields.number(2)?;
+        if fields.skip(b".").is_some() {
+            fraction_us = fields.fraction_us();
+        }
+    }
+    let offset_minutes = fields.offset_minutes()?;
+    let sound = hour < 24 && minute < 60 && second < 60 && fields.0.is_empty();
+    let seconds = (hour * 60 + minute - offset_minutes) * 60 + second;
+    sound.then_some(seconds * SECOND_MS * MILLISECOND_US + fraction_us)
 }
 
-fn parse_seconds_us(text: &str) -> Option<i64> {
-    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let all_digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
-    // Digits beyond microseconds are dropped: nothing here is finer.
-    let fraction: String = fraction.chars().chain("000000".chars()).take(6).collect();
-    all_digits.then_some(number(seconds, 2)? * SECOND_MS * MILLISECOND_US + fraction.parse::<i64>().ok()?)
-}
+/// What is left of a time.
+#[derive(Clone, Copy)]
+struct Fields<'a>(&'a [u8]);
 
-fn number(text: &str, digits: usize) -> Option<i64> {
-    let sound = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
-    sound.then(|| text.parse().ok()).flatten()
+impl Fields<'_> {
+    /// Passes one of these characters.
+    fn skip(&mut self, any: &[u8]) -> Option<u8> {
+        let (first, rest) = self.0.split_first().filter(|(first, _)| any.contains(first))?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    /// A number of so many digits.
+    fn number(&mut self, digits: usize) -> Option<i64> {
+        let (number, rest) = self.0.split_at_checked(digits)?;
+        self.0 = rest;
+        number
+            .iter()
+            .try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0')))
+    }
+
+    /// The digits of a fraction of a second. Those beyond microseconds are dropped: nothing here is finer.
+    fn fraction_us(&mut self) -> i64 {
+        let (mut fraction_us, mut unit_us) = (0, SECOND_MS * MILLISECOND_US);
+        while let Some(digit) = self.number(1) {
+            unit_us /= 10;
+            fraction_us += digit * unit_us;
+        }
+        fraction_us
+    }
+
+    /// How far ahead of UTC the clock is.
+    fn offset_minutes(&mut self) -> Option<i64> {
+        let Some(sign) = self.skip(b"Z+-") else { return Some(0) };
+        if sign == b'Z' {
+            return Some(0);
+        }
+        let hours = self.number(2)?;
+        self.skip(b":");
+        let minutes = if self.0.is_empty() { 0 } else { self.number(2)? };
+        Some(if sign == b'-' { -1 } else { 1 } * (hours * 60 + minutes))
+    }
 }
 
 #[cfg(test)]
