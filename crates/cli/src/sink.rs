@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use client::{Client, ClientConfig};
+use client::Client;
 use rt::{Instant, Rt};
-use sink::{Definition, Note, Password, Schema, Target, TargetError, Worker};
-use sink_postgres::Postgres;
+use sink::{Definition, Note, Target as _};
+use sinks::{Database, RunError};
 
 use crate::args::{DEFAULT_BOOTSTRAP, SinkArgs, SinkCommand, SinkFileArgs};
 use crate::failure::Failure;
@@ -25,72 +25,38 @@ pub(crate) async fn run(rt: &Rt, args: SinkArgs) -> Result<(), Failure> {
 
 async fn plan(rt: &Rt, args: &SinkFileArgs) -> Result<(), Failure> {
     let definition = read(rt, &args.file).await?;
-    let schema = match stated(&definition) {
+    let schema = match sinks::stated(&definition) {
         Some(schema) => schema,
         None => {
             let client = connect(rt, args, &definition).await?;
-            inferred(&client, &definition).await?.ok_or_else(|| {
+            sinks::schema(&client, &definition).await?.ok_or_else(|| {
                 Failure::refused("the topics have no records to tell columns from")
                     .next("State them under [columns], or produce a record first.")
             })?
         }
     };
-    let text = Postgres::plan(&schema);
+    let text = Database::plan(&schema);
     crate::output::write_out(rt, text.into_bytes()).await.map(drop)
 }
 
 async fn work(rt: &Rt, args: &SinkFileArgs) -> Result<(), Failure> {
     let definition = read(rt, &args.file).await?;
-    let password = password(rt, &definition).await?;
-    let mut target = Postgres::new(rt, &definition.database.url, password.as_deref()).map_err(refused)?;
     let client = connect(rt, args, &definition).await?;
-    let mut signal = std::pin::pin!(async {
+    let signal = async {
         // A process that hears of no signals ends without one.
         drop(rt::os::termination_signal().await);
-    });
-    let mut notes = Notes::new(rt, &definition.name);
-    let ready = rt::select! {
-        () = &mut signal => return Ok(()),
-        ready = prepare(rt, &client, &definition, &mut target, &mut notes) => ready,
     };
-    let schema = ready?;
-    let worker = Worker::start(&client, definition, schema, target, |note| notes.take(note));
-    Ok(worker.run(signal).await?)
+    let mut notes = Notes::new(rt, &definition.name);
+    Ok(sinks::run(&client, definition, signal, |note| notes.take(note)).await?)
 }
 
-/// The table, made if need be.
-async fn prepare(
-    rt: &Rt,
-    client: &Client,
-    definition: &Definition,
-    target: &mut Postgres,
-    notes: &mut Notes,
-) -> Result<Schema, Failure> {
-    let schema = match stated(definition) {
-        Some(schema) => schema,
-        None => loop {
-            if let Some(schema) = inferred(client, definition).await? {
-                break schema;
-            }
-            notes.take(Note::Trouble("the topics have no records to tell columns from yet".to_owned()));
-            rt.sleep(Duration::from_secs(1)).await;
-        },
-    };
-    for attempt in 0.. {
-        match target.prepare(&schema).await {
-            Ok(()) => break,
-            Err(error) if error.is_passing => {
-                notes.take(Note::Trouble(error.message));
-                rt.sleep(client::retry_delay(rt, attempt)).await;
-            }
-            Err(error) => return Err(refused(error)),
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Failure {
+        match error {
+            RunError::Cluster(error) => error.into(),
+            RunError::Database(error) => Failure::refused(error.message),
         }
     }
-    Ok(schema)
-}
-
-fn refused(error: TargetError) -> Failure {
-    Failure::refused(error.message)
 }
 
 async fn read(rt: &Rt, file: &Path) -> Result<Definition, Failure> {
@@ -105,38 +71,10 @@ async fn text_of(rt: &Rt, file: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|_| Failure::input(format!("{} is no text", file.display())))
 }
 
-/// The database's password, from where the file says it is.
-async fn password(rt: &Rt, definition: &Definition) -> Result<Option<String>, Failure> {
-    match &definition.database.password {
-        None => Ok(None),
-        Some(Password::Variable(name)) => std::env::var(name).map(Some).map_err(|_| {
-            Failure::input(format!("there is no {name} in the environment, which password_env names"))
-        }),
-        Some(Password::File(file)) => {
-            let text = text_of(rt, Path::new(file)).await?;
-            Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
-        }
-    }
-}
-
 async fn connect(rt: &Rt, args: &SinkFileArgs, definition: &Definition) -> Result<Client, Failure> {
     let bootstrap = args.bootstrap.clone().or_else(|| definition.bootstrap.clone());
-    let config = ClientConfig {
-        bootstrap: bootstrap.unwrap_or_else(|| vec![DEFAULT_BOOTSTRAP.to_owned()]),
-        client_id: format!("ottla-sink-{}", definition.name),
-        ..ClientConfig::default()
-    };
-    Ok(Client::connect(rt, config).await?)
-}
-
-fn stated(definition: &Definition) -> Option<Schema> {
-    let columns = definition.columns.clone();
-    (!columns.is_empty()).then(|| Schema { table: definition.table.clone(), columns })
-}
-
-async fn inferred(client: &Client, definition: &Definition) -> Result<Option<Schema>, Failure> {
-    let columns = sink::sample(client, definition).await?;
-    Ok((!columns.is_empty()).then(|| Schema { table: definition.table.clone(), columns }))
+    let bootstrap = bootstrap.unwrap_or_else(|| vec![DEFAULT_BOOTSTRAP.to_owned()]);
+    Ok(sinks::connect(rt, bootstrap, &definition.name).await?)
 }
 
 /// What the worker says, as lines on standard error.

@@ -11,7 +11,7 @@ use crate::workspace::Workspace;
 
 /// Crates by the names they are imported as; `scripts` runs tests of any other, and `ottla` is the binary, whose tests use the
 /// clients of the simulation.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 25] = [
     "scripts",
     "model",
     "wire",
@@ -28,6 +28,7 @@ const ORDER: [&str; 24] = [
     "load",
     "sink",
     "sink-postgres",
+    "sinks",
     "quorum",
     "controller",
     "broker",
