@@ -92,7 +92,7 @@ impl Notes {
     }
 
     fn take(&mut self, note: Note) {
-        if let Note::Committed { rows } = note {
+        if let Note::Committed { rows, .. } = note {
             return self.count(rows);
         }
         if self.last.as_ref() == Some(&note) {
@@ -103,7 +103,9 @@ impl Notes {
             Note::Stopped { place, reason } => self.say(&format!("{place} waits: {reason}")),
             Note::Trouble(trouble) => self.say(&format!("{trouble}; trying again")),
             Note::Recovered => self.say("all is well again"),
-            Note::Committed { .. } => {}
+            Note::Paused => self.say("paused"),
+            Note::Resumed => self.say("goes on"),
+            Note::Committed { .. } | Note::Begun { .. } | Note::Revoked => {}
         }
         self.last = Some(note);
     }

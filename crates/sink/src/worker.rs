@@ -16,6 +16,7 @@ use client::{
     Start, TopicPartition,
 };
 use model::Offset;
+use rt::channel::watch;
 use rt::{Instant, Rt};
 
 use crate::decode::Decoder;
@@ -47,10 +48,21 @@ const POLL_RECORDS: usize = 5_000;
 pub enum Note {
     /// The group gave it these partitions.
     Assigned(Vec<TopicPartition>),
+    /// The group took back what it gave.
+    Revoked,
+    /// A partition is read from here on, as everything before is in the table.
+    Begun {
+        /// Which.
+        place: TopicPartition,
+        /// Where.
+        next: Offset,
+    },
     /// Rows are in the table.
     Committed {
         /// How many.
         rows: usize,
+        /// Where that leaves the partitions they came from.
+        offsets: Vec<(TopicPartition, Offset)>,
     },
     /// A partition is not read on, for this reason.
     Stopped {
@@ -63,6 +75,10 @@ pub enum Note {
     Trouble(String),
     /// The trouble is over.
     Recovered,
+    /// It was told to pause: it keeps its partitions, and neither reads nor writes.
+    Paused,
+    /// It was told to go on.
+    Resumed,
 }
 
 /// A worker at work.
@@ -86,6 +102,9 @@ pub struct Worker<F> {
     attempts: u32,
     /// What it is in trouble with, so as to say it once.
     trouble: Option<String>,
+    /// Whether it is to pause, and whether it does.
+    pause: watch::Receiver<bool>,
+    is_paused: bool,
     note: F,
 }
 
@@ -127,11 +146,18 @@ impl<F: FnMut(Note)> Worker<F> {
             retry_at: Instant::START,
             attempts: 0,
             trouble: None,
+            pause: watch::channel(false).1,
+            is_paused: false,
             note,
             rt,
             definition,
             schema,
         }
+    }
+
+    /// Pauses while this says `true`.
+    pub fn with_pause(self, pause: watch::Receiver<bool>) -> Worker<F> {
+        Worker { pause, ..self }
     }
 
     /// Works until `stop`, then writes what it has and leaves the group.
@@ -141,7 +167,11 @@ impl<F: FnMut(Note)> Worker<F> {
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), client::Error> {
         let mut stop = std::pin::pin!(stop);
         let result = loop {
+            self.follow_pause();
             self.give_orders().await;
+            if !self.done.is_empty() && self.tell_group_at <= self.rt.now() {
+                self.tell_group().await;
+            }
             let wait = self.wait();
             let is_full = self.definition.flush.is_full(&self.rows);
             let (consumer, rt) = (&mut self.consumer, &self.rt);
@@ -159,6 +189,7 @@ impl<F: FnMut(Note)> Worker<F> {
                     self.on_outcome(outcome).await;
                     continue;
                 }
+                Ok(()) = self.pause.changed() => continue,
                 event = read => event,
             };
             let handled = match event {
@@ -176,6 +207,9 @@ impl<F: FnMut(Note)> Worker<F> {
 
     /// How long nothing is to be done unless something happens.
     fn wait(&self) -> Duration {
+        if self.is_paused {
+            return POLL;
+        }
         let flush_at = self.since.map(|since| since + self.definition.flush.age);
         let next = [flush_at, self.ledger.next_claim_at()].into_iter().flatten().min();
         let now = self.rt.now();
@@ -184,10 +218,23 @@ impl<F: FnMut(Note)> Worker<F> {
         })
     }
 
+    /// Puts everything down when it is to pause: what is not in the table yet is read again when it goes on (Y2).
+    fn follow_pause(&mut self) {
+        let is_to_pause = *self.pause.borrow_and_update();
+        if is_to_pause == self.is_paused {
+            return;
+        }
+        self.is_paused = is_to_pause;
+        if is_to_pause {
+            self.start_over();
+        }
+        (self.note)(if is_to_pause { Note::Paused } else { Note::Resumed });
+    }
+
     /// Gives the database what it is to do next, if it is free.
     async fn give_orders(&mut self) {
         let now = self.rt.now();
-        if self.desk.is_busy() || now < self.retry_at {
+        if self.is_paused || self.desk.is_busy() || now < self.retry_at {
             return;
         }
         let unclaimed = self.ledger.unclaimed(now);
@@ -240,13 +287,9 @@ impl<F: FnMut(Note)> Worker<F> {
             }
             Event::Revoked(_) => {
                 self.drain().await;
-                self.ledger.clear();
-                self.forget_rows();
+                self.on_revoked();
             }
-            Event::Lost(_) => {
-                self.ledger.clear();
-                self.forget_rows();
-            }
+            Event::Lost(_) => self.on_revoked(),
             Event::Idle => {
                 // Positions pass markers and aborted records too.
                 if self.since.is_none() && self.ledger.has_moved(&self.consumer.positions()) {
@@ -255,6 +298,13 @@ impl<F: FnMut(Note)> Worker<F> {
             }
         }
         Ok(())
+    }
+
+    fn on_revoked(&mut self) {
+        self.ledger.clear();
+        self.forget_rows();
+        self.done.clear();
+        (self.note)(Note::Revoked);
     }
 
     async fn on_records(&mut self, records: &[Record]) -> Result<(), client::Error> {
@@ -306,8 +356,11 @@ impl<F: FnMut(Note)> Worker<F> {
                 self.on_success();
                 for (place, verdict) in self.ledger.on_granted(&claims, granted, self.rt.now()) {
                     match verdict {
-                        // An offset needs no answer from the cluster.
-                        Verdict::Begin(offset) => drop(self.consumer.seek(&place, Start::At(offset)).await),
+                        Verdict::Begin(next) => {
+                            // An offset needs no answer from the cluster.
+                            drop(self.consumer.seek(&place, Start::At(next)).await);
+                            (self.note)(Note::Begun { place, next });
+                        }
                         Verdict::Stopped(reason) => (self.note)(Note::Stopped { place, reason }),
                         Verdict::Fenced => {
                             (self.note)(Note::Trouble(format!("{place} was taken by another worker")));
@@ -317,11 +370,8 @@ impl<F: FnMut(Note)> Worker<F> {
             }
             Outcome::Committed { rows, offsets, result: Ok(true) } => {
                 self.on_success();
-                self.done.extend(offsets);
-                (self.note)(Note::Committed { rows });
-                if self.tell_group_at <= self.rt.now() {
-                    self.tell_group().await;
-                }
+                self.done.extend(offsets.iter().cloned());
+                (self.note)(Note::Committed { rows, offsets });
             }
             Outcome::Committed { result: Ok(false), .. } => self.start_over(),
             Outcome::Claimed { result: Err(error), .. } | Outcome::Committed { result: Err(error), .. } => {
@@ -382,6 +432,8 @@ impl<F: FnMut(Note)> Worker<F> {
         let done = std::mem::take(&mut self.done);
         if let Err(error) = self.consumer.commit_offsets(&done).await {
             tracing::debug!(%error, "the group was not told");
+            // It hears of it with what comes next.
+            self.done = done;
         }
     }
 }
