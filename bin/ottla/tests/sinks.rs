@@ -1,7 +1,7 @@
 //! Sinks into real databases: what users see of them, and each record once whoever is killed.
 //!
-//! PostgreSQL is the system's (`apt-get install postgresql`), started on a folder and port of its own. Where it is not
-//! installed the tests are skipped, unless `CI` is `true`. `OTTLA_SINK_ROUNDS` sets how often all are killed (1).
+//! Servers are the system's (`apt-get install postgresql`), see `tests/servers`. `OTTLA_SINK_ROUNDS` sets how often all are
+//! killed (1).
 
 #![allow(
     clippy::disallowed_methods,
@@ -11,123 +11,14 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::os::unix::fs::chown;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::time::{Duration, Instant};
 
+use servers::{Postgres, run};
 use sim_tests::process::{Folder, Process};
-
-/// Longest wait for anything that must happen; far more than it takes.
-const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Records between two kills.
 const RECORDS: usize = 40_000;
-
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    let (told, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {told}{error}");
-    told.trim().to_owned()
-}
-
-/// A PostgreSQL server.
-struct Postgres {
-    programs: PathBuf,
-    folder: Folder,
-    port: u16,
-}
-
-impl Postgres {
-    /// Starts one; none where it is not installed.
-    fn start(name: &str) -> Option<Postgres> {
-        let versions = std::fs::read_dir("/usr/lib/postgresql").ok();
-        let newest =
-            versions.and_then(|versions| versions.filter_map(|entry| Some(entry.ok()?.path())).max());
-        let Some(version) = newest else {
-            let is_strict = std::env::var("CI").is_ok_and(|value| value == "true");
-            assert!(!is_strict, "PostgreSQL is not installed");
-            println!("skipped: PostgreSQL is not installed");
-            return None;
-        };
-        // Not below the target folder, which the user `postgres` may not be able to reach.
-        let folder = Folder::new(std::env::temp_dir().to_str().unwrap(), name);
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = Postgres { programs: version.join("bin"), folder, port };
-        if is_root() {
-            let id = |what| run(Command::new("id").args([what, "postgres"])).parse().unwrap();
-            chown(server.folder.path(), Some(id("-u")), Some(id("-g"))).unwrap();
-        }
-        run(server.command("initdb").args(["-A", "trust", "-U", "postgres"]).arg("-D").arg(server.data()));
-        server.control("start");
-        Some(server)
-    }
-
-    fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
-    }
-
-    /// One of its programs, as a user that it does not refuse.
-    fn command(&self, program: &str) -> Command {
-        let path = self.programs.join(program);
-        if !is_root() {
-            return Command::new(path);
-        }
-        let mut command = Command::new("setpriv");
-        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(path);
-        command.current_dir(self.folder.path());
-        command
-    }
-
-    fn control(&self, verb: &str) {
-        let options = format!("-p {} -h 127.0.0.1 -k ''", self.port);
-        let mut command = self.command("pg_ctl");
-        command.args(["-w", "-m", "immediate", "-o", &options, verb]).arg("-D").arg(self.data());
-        command.arg("-l").arg(self.folder.path().join("log"));
-        // A server keeps what it is given open.
-        assert!(command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success(), "{verb}");
-    }
-
-    /// Kills it, and starts it again on what that left.
-    fn kill_and_start_again(&self) {
-        self.control("stop");
-        self.control("start");
-    }
-
-    fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
-    }
-
-    /// What a statement answers, columns with | between.
-    fn ask(&self, statement: &str) -> String {
-        run(Command::new("psql").arg(self.url()).args(["-q", "-A", "-t", "-c", statement]))
-    }
-
-    /// Waits until a statement answers this.
-    #[track_caller]
-    fn wait_for(&self, statement: &str, expected: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let answer = self.ask(statement);
-            if expected(&answer) {
-                return answer;
-            }
-            assert!(Instant::now() < deadline, "{statement}: {answer}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        self.control("stop");
-    }
-}
-
-fn is_root() -> bool {
-    run(Command::new("id").arg("-u")) == "0"
-}
 
 /// A worker of a sink.
 struct Worker {

@@ -35,6 +35,7 @@ const ORDER: [&str; 25] = [
     "cli",
     "crash-states",
     "history",
+    "servers",
     "sim-tests",
     "ottla",
 ];

@@ -1,0 +1,139 @@
+//! PostgreSQL, of Debian's package `postgresql`, with the settings it comes with.
+
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::{free_port, is_root, run, skip};
+
+/// Longest wait for anything that must happen; far more than it takes.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A server.
+pub struct Postgres {
+    programs: PathBuf,
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Postgres {
+    /// Starts one; none where it is not installed.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start(name: &str) -> Option<Postgres> {
+        let versions = std::fs::read_dir("/usr/lib/postgresql").ok();
+        let newest =
+            versions.and_then(|versions| versions.filter_map(|entry| Some(entry.ok()?.path())).max());
+        let Some(version) = newest else {
+            skip("PostgreSQL");
+            return None;
+        };
+        // Not below the target folder, which the user `postgres` may not be able to reach.
+        let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let server = Postgres { programs: version.join("bin"), folder, port: free_port() };
+        if is_root() {
+            let id = |what| run(Command::new("id").args([what, "postgres"])).parse().expect("a number");
+            chown(&server.folder, Some(id("-u")), Some(id("-g"))).expect("root may give it away");
+        }
+        run(server.command("initdb").args(["-A", "trust", "-U", "postgres"]).arg("-D").arg(server.data()));
+        server.start_again();
+        Some(server)
+    }
+
+    /// Its folder, in which it listens to a socket, too.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// One of its programs, as a user that it does not refuse.
+    fn command(&self, program: &str) -> Command {
+        let path = self.programs.join(program);
+        if !is_root() {
+            return Command::new(path);
+        }
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(path);
+        command.current_dir(&self.folder);
+        command
+    }
+
+    /// Starts it on what is there.
+    fn start_again(&self) {
+        assert!(self.control("start"), "see {}", self.folder.join("log").display());
+    }
+
+    /// Whether it did what it was told.
+    fn control(&self, verb: &str) -> bool {
+        let options = format!("-p {} -h 127.0.0.1 -k {}", self.port, self.folder.display());
+        let mut command = self.command("pg_ctl");
+        command.args(["-w", "-m", "immediate", "-o", &options, verb]).arg("-D").arg(self.data());
+        command.arg("-l").arg(self.folder.join("log"));
+        // A server keeps what it is given open.
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+
+    /// Kills it, and starts it again on what that left.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn kill_and_start_again(&self) {
+        assert!(self.control("stop"), "it runs");
+        self.start_again();
+    }
+
+    /// Its address, for a user who may do anything.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// `psql` on it, whose answers have no heads, and | between columns.
+    pub fn psql(&self) -> Command {
+        let mut command = Command::new("psql");
+        command.arg(self.url()).args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]);
+        command
+    }
+
+    /// What a statement answers.
+    ///
+    /// # Panics
+    /// It is refused.
+    pub fn ask(&self, statement: &str) -> String {
+        run(self.psql().args(["-c", statement]))
+    }
+
+    /// Waits until a statement answers this.
+    ///
+    /// # Panics
+    /// It never does.
+    #[track_caller]
+    pub fn wait_for(&self, statement: &str, expected: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.ask(statement);
+            if expected(&answer) {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{statement}: {answer}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.control("stop");
+        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
