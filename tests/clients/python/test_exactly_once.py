@@ -6,6 +6,7 @@ OTTLA_COPIED_RECORDS sets how many (8000; 100,000 in a soak).
 from __future__ import annotations
 
 import os
+import queue
 import random
 import threading
 import time
@@ -18,6 +19,7 @@ from support.member import HEARTBEAT_MS, SESSION_MS
 
 PARTITIONS = 4
 COPIERS = 2
+GROUP = "copiers"
 PER_TRANSACTION = 750
 RECORDS_PER_KILL = 2_500
 RECONNECTING = {
@@ -29,17 +31,18 @@ RECONNECTING = {
 
 
 class Copier:
-    """A member of a group that copies what it reads; `copied` counts what was committed, `failure` is why it ended early."""
+    """A member of a group that copies what it reads, and tells `copied` of each commit how many records it has; `failure` is why it ended
+    early."""
 
-    def __init__(self, address: str, source: str, target: str, group: str) -> None:
+    def __init__(self, address: str, source: str, target: str, copied: queue.Queue[int]) -> None:
         self.target = target
-        self.copied = 0
+        self.copied = copied
         self.failure: BaseException | None = None
         self.stopping = threading.Event()
         self.consumer = Consumer(
             {
                 "bootstrap.servers": address,
-                "group.id": group,
+                "group.id": GROUP,
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
                 "isolation.level": "read_committed",
@@ -64,6 +67,7 @@ class Copier:
                     self._copy(batch)
         except BaseException as failure:
             self.failure = failure
+            self.copied.put(0)
         finally:
             self.consumer.close()
 
@@ -76,7 +80,7 @@ class Copier:
             known = [position for position in positions if position.offset >= 0]
             self.again(lambda: self.producer.send_offsets_to_transaction(known, self.consumer.consumer_group_metadata(), PATIENCE))
             self.again(lambda: self.producer.commit_transaction(PATIENCE))
-            self.copied += len(batch)
+            self.copied.put(len(batch))
         except KafkaException as refused:
             if not refused.args[0].txn_requires_abort():
                 raise
@@ -102,13 +106,22 @@ class Copier:
         for position in committed:
             self.consumer.seek(TopicPartition(position.topic, position.partition, max(position.offset, 0)))
 
-    def stop(self) -> None:
-        self.stopping.set()
-        self.thread.join()
+
+def stop(copiers: list[Copier], copied: queue.Queue[int]) -> int:
+    """Ends them all; how many records they still committed."""
+    more = 0
+    for copier in copiers:
+        copier.stopping.set()
+    for copier in copiers:
+        while copier.thread.is_alive():
+            copier.thread.join(0.01)
+            while not copied.empty():
+                more += copied.get()
+    return more
 
 
-def committed_offsets(address: str, group: str, topic: str) -> list[int]:
-    asker = Consumer({"bootstrap.servers": address, "group.id": group, "enable.auto.commit": False})
+def committed_offsets(address: str, topic: str) -> list[int]:
+    asker = Consumer({"bootstrap.servers": address, "group.id": GROUP, "enable.auto.commit": False})
     committed = asker.committed([TopicPartition(topic, p) for p in range(PARTITIONS)], PATIENCE)
     asker.close()
     return [position.offset for position in committed]
@@ -142,32 +155,34 @@ def test_what_was_copied_in_transactions_is_there_once_and_in_order_after_the_br
     records = int(os.environ.get("OTTLA_COPIED_RECORDS", "8000"))
     broker = Broker(tmp_path / "data")
     broker.start()
+    # Nobody goes on before he is heard: the kills come in the middle of the work, however quick it is.
+    copied: queue.Queue[int] = queue.Queue(maxsize=1)
     copiers: list[Copier] = []
     try:
         address = broker.address
         source, target = (create_topic(PARTITIONS, name, address=address) for name in ["source", "target"])
         numbered = [{"value": str(number), "partition": number % PARTITIONS} for number in range(records)]
         produce_all(numbered, source, **{"bootstrap.servers": address, "queue.buffering.max.messages": records})
-        copiers = [Copier(address, source, target, "copiers") for _ in range(COPIERS)]
-        kills = 0
-        while (done := sum(copier.copied for copier in copiers)) < records:
+        copiers = [Copier(address, source, target, copied) for _ in range(COPIERS)]
+        done = kills = 0
+        while done < records:
+            done += copied.get(timeout=4 * PATIENCE)
             assert not any(copier.failure for copier in copiers), f"{[copier.failure for copier in copiers]} after {done} records and {kills} kills"
-            # Looks again soon; and a kill comes at any moment of the transactions after.
-            time.sleep(random.uniform(0.0, 0.1))
             if (kills + 1) * RECORDS_PER_KILL <= done:
+                # At any moment of the transactions that go on.
+                time.sleep(random.uniform(0.0, 0.1))
                 broker.kill()
                 broker.start()
                 # Another takes over from what one has committed.
-                copiers[kills].stop()
-                copiers.append(Copier(address, source, target, "copiers"))
+                copiers[kills].stopping.set()
+                copiers.append(Copier(address, source, target, copied))
                 kills += 1
-        for copier in copiers:
-            copier.stop()
+        done += stop(copiers, copied)
         assert not any(copier.failure for copier in copiers), [copier.failure for copier in copiers]
         assert committed_values(address, target) == [list(range(p, records, PARTITIONS)) for p in range(PARTITIONS)]
-        assert committed_offsets(address, "copiers", source) == [len(range(p, records, PARTITIONS)) for p in range(PARTITIONS)]
+        assert committed_offsets(address, source) == [len(range(p, records, PARTITIONS)) for p in range(PARTITIONS)]
+        assert (done, kills) == (records, records // RECORDS_PER_KILL)
         print(f"{records} records by confluent-kafka, {kills} kills")
     finally:
         broker.process.kill()
-        for copier in copiers:
-            copier.stop()
+        stop(copiers, copied)
