@@ -63,6 +63,31 @@ impl Checkpoint {
 /// An offset of each partition.
 pub type Offsets = BTreeMap<PartitionName, Offset>;
 
+/// A file that is the folder's own, and no log's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnFile {
+    /// Whose the folder is.
+    MetaProperties,
+    /// Offsets of its partitions.
+    Checkpoint(Checkpoint),
+}
+
+impl OwnFile {
+    /// What its owner can do where it is damaged and a start cannot do without it.
+    fn remedy(self) -> &'static str {
+        match self {
+            OwnFile::MetaProperties => "; put a copy in its place",
+            OwnFile::Checkpoint(Checkpoint::LogStart) => {
+                "; put a copy in its place (without one, records that were deleted from the front of a log may come \
+                 back)"
+            }
+            OwnFile::Checkpoint(
+                Checkpoint::RecoveryPoint | Checkpoint::HighWatermark | Checkpoint::CleanerOffset,
+            ) => "",
+        }
+    }
+}
+
 /// Why a data folder cannot be used.
 #[derive(Debug)]
 pub enum DataDirError {
@@ -76,7 +101,12 @@ pub enum DataDirError {
         found: MetaProperties,
     },
     /// One of its own files is not what was written there.
-    Damaged(PathBuf),
+    Damaged {
+        /// Where it is.
+        path: PathBuf,
+        /// What was to be in it.
+        what: OwnFile,
+    },
     /// The file system refused.
     Io(io::Error),
 }
@@ -101,19 +131,9 @@ impl fmt::Display for DataDirError {
                 found.cluster_id,
                 found.node_id
             ),
-            DataDirError::Damaged(path) if path.ends_with(Checkpoint::LogStart.file_name()) => {
-                write!(
-                    f,
-                    "{} cannot be read: its text is damaged; put a copy in its place (without one, records that were \
-                     deleted from the front of a log may come back)",
-                    path.display()
-                )
-            }
-            DataDirError::Damaged(path) if path.ends_with(META_PROPERTIES) => {
-                write!(f, "{} cannot be read: its text is damaged; put a copy in its place", path.display())
-            }
-            DataDirError::Damaged(path) => {
-                write!(f, "{} cannot be read: its text is damaged", path.display())
+            DataDirError::Damaged { path, what } => {
+                write!(f, "{} cannot be read: its text is damaged", path.display())?;
+                f.write_str(what.remedy())
             }
             DataDirError::Io(error) => write!(f, "{error}"),
         }
@@ -216,7 +236,7 @@ impl DataDir {
         }
         let offsets = checkpoint::parse_checked(&bytes)
             .and_then(|lines| lines.into_iter().map(parse_offset).collect::<Option<Offsets>>());
-        offsets.ok_or(DataDirError::Damaged(path))
+        offsets.ok_or(DataDirError::Damaged { path, what: OwnFile::Checkpoint(which) })
     }
 
     /// Replaces a checkpoint by these offsets of all partitions (F3).
@@ -294,7 +314,8 @@ fn read_or_create_meta(
 ) -> Result<MetaProperties, DataDirError> {
     let file = path.join(META_PROPERTIES);
     if fs.exists(&file)? {
-        let found = MetaProperties::from_text(&fs.read(&file)?).ok_or(DataDirError::Damaged(file))?;
+        let found = MetaProperties::from_text(&fs.read(&file)?)
+            .ok_or(DataDirError::Damaged { path: file, what: OwnFile::MetaProperties })?;
         let foreign =
             found.node_id != owner.node_id || owner.cluster_id.is_some_and(|id| id != found.cluster_id);
         return if foreign {

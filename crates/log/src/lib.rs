@@ -53,7 +53,7 @@ mod verify;
 pub use cleaner::{CleanError, CleanOptions, Cleaned, Cleaning, Dirtiness, Lags, LastBatch, Step};
 pub use closing::close_all;
 pub use config::LogConfig;
-pub use data_dir::{Checkpoint, DataDir, DataDirError, Offsets, Owner};
+pub use data_dir::{Checkpoint, DataDir, DataDirError, Offsets, OwnFile, Owner};
 pub use group_commit::GroupCommit;
 pub use leader_epochs::LeaderEpochs;
 pub use log::{Appended, Log, OpenOptions};

@@ -475,6 +475,44 @@ fn a_data_folder_knows_its_owner_and_how_it_was_left() {
 }
 
 #[test]
+fn a_damaged_file_of_the_folder_says_which_it_is_and_what_to_do() {
+    let folder = Folder::new("damaged-own");
+    let open = || {
+        let owner = Owner { node_id: model::BrokerId(1), cluster_id: None };
+        DataDir::open(&folder.fs, &folder.dir, owner, || model::Uuid([2; 16]))
+    };
+    let damage = |name: &str| {
+        let path = folder.dir.join(name);
+        folder.fs.write_atomically(&path, b"0\n1\nwhat is this\n").expect("writes");
+        path
+    };
+    let dir = open().expect("new");
+    let copy = "; put a copy in its place";
+    let log_start = "; put a copy in its place (without one, records that were deleted from the front of a log may \
+                     come back)";
+    for (which, remedy) in [
+        (Checkpoint::RecoveryPoint, ""),
+        (Checkpoint::LogStart, log_start),
+        (Checkpoint::HighWatermark, ""),
+        (Checkpoint::CleanerOffset, ""),
+    ] {
+        let path = damage(which.file_name());
+        let error = dir.read_checkpoint(which).expect_err("damaged");
+        assert_eq!(
+            error.to_string(),
+            format!("{} cannot be read: its text is damaged{remedy}", path.display())
+        );
+        let DataDirError::Damaged { path: named, what } = error else { panic!("{error}") };
+        assert_eq!((named, what), (path, OwnFile::Checkpoint(which)));
+    }
+    drop(dir);
+    let path = damage("meta.properties");
+    let error = open().err().expect("damaged");
+    assert_eq!(error.to_string(), format!("{} cannot be read: its text is damaged{copy}", path.display()));
+    assert!(matches!(error, DataDirError::Damaged { what: OwnFile::MetaProperties, .. }));
+}
+
+#[test]
 fn a_log_that_rests_after_its_syncs_still_gets_its_snapshot() {
     let folder = Folder::new("late-rest");
     let (mut log, _) = folder.open(Recovery::Clean);
