@@ -7,7 +7,7 @@ use std::time::Duration;
 use client::Client;
 use rt::{Instant, Rt};
 use sink::{Definition, Note, Target as _};
-use sinks::{Database, RunError};
+use sinks::RunError;
 
 use crate::args::{DEFAULT_BOOTSTRAP, SinkArgs, SinkCommand, SinkFileArgs};
 use crate::failure::Failure;
@@ -25,7 +25,7 @@ pub(crate) async fn run(rt: &Rt, args: SinkArgs) -> Result<(), Failure> {
 
 async fn plan(rt: &Rt, args: &SinkFileArgs) -> Result<(), Failure> {
     let definition = read(rt, &args.file).await?;
-    let schema = match sinks::stated(&definition) {
+    let schema = match sinks::stated(&definition)? {
         Some(schema) => schema,
         None => {
             let client = connect(rt, args, &definition).await?;
@@ -35,7 +35,8 @@ async fn plan(rt: &Rt, args: &SinkFileArgs) -> Result<(), Failure> {
             })?
         }
     };
-    let text = Database::plan(&schema);
+    let database = sinks::open(rt, &definition).await.map_err(RunError::Database)?;
+    let text = database.create(&schema).join(";\n\n") + ";\n";
     crate::output::write_out(rt, text.into_bytes()).await.map(drop)
 }
 
@@ -55,6 +56,7 @@ impl From<RunError> for Failure {
         match error {
             RunError::Cluster(error) => error.into(),
             RunError::Database(error) => Failure::refused(error.message),
+            RunError::Schema(problem) => Failure::refused(problem),
         }
     }
 }

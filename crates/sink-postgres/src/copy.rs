@@ -40,7 +40,7 @@ fn put_row(chunk: &mut BytesMut, rows: &Rows, row: &[Value]) {
     chunk.put_i16(i16::try_from(row.len()).unwrap_or(i16::MAX));
     for value in row {
         match value {
-            Value::Null => chunk.put_i32(-1),
+            Value::Absent | Value::Null => chunk.put_i32(-1),
             Value::Boolean(value) => {
                 chunk.put_i32(1);
                 chunk.put_u8(u8::from(*value));

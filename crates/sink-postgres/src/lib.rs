@@ -16,7 +16,7 @@ use bytes::Bytes;
 use futures_util::SinkExt;
 use model::Offset;
 use rt::{Rt, Task};
-use sink::{Batch, Claim, Granted, Schema, Target, TargetError};
+use sink::{Batch, Claim, Fault, Granted, Schema, Target, TargetError};
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error, NoTls, Row, Transaction};
@@ -136,11 +136,34 @@ impl Postgres {
 }
 
 impl Target for Postgres {
-    fn plan(schema: &Schema) -> String {
-        format!("{};\n\n{};\n", sql::create_table(schema), sql::CREATE_OFFSETS)
+    fn create(&self, schema: &Schema) -> Vec<String> {
+        vec![sql::create_table(schema), sql::CREATE_OFFSETS.to_owned()]
     }
 
-    async fn prepare(&mut self, schema: &Schema) -> Result<(), TargetError> {
+    async fn plan(&mut self, schema: &Schema) -> Result<Vec<String>, TargetError> {
+        let table = sql::quoted_table(&schema.table);
+        let (offsets, found) = self
+            .on_connection("looking at the tables", async |connection| {
+                let transaction = connection.client.transaction().await?;
+                Ok((columns(&transaction, "ottla_offsets").await?, columns(&transaction, &table).await?))
+            })
+            .await?;
+        let mut statements = Vec::new();
+        if found.is_empty() {
+            statements.push(sql::create_table(schema));
+        } else if let Some(misfit) = sql::misfit(schema, &found) {
+            return Err(lasting(misfit));
+        }
+        if offsets.is_empty() {
+            statements.push(sql::CREATE_OFFSETS.to_owned());
+        }
+        Ok(statements)
+    }
+
+    async fn prepare(&mut self, schema: &Schema) -> Result<Schema, TargetError> {
+        if !schema.key.is_empty() {
+            return Err(lasting("upserts into PostgreSQL are not possible yet"));
+        }
         let columns = self.on_connection("making the tables", async |connection| {
             let transaction = connection.client.transaction().await?;
             transaction.batch_execute(DDL_LOCK).await?;
@@ -157,7 +180,7 @@ impl Target for Postgres {
             transaction.commit().await?;
             Ok(found)
         });
-        sql::misfit(schema, &columns.await?).map_or(Ok(()), |misfit| Err(lasting(misfit)))
+        sql::misfit(schema, &columns.await?).map_or_else(|| Ok(schema.clone()), |misfit| Err(lasting(misfit)))
     }
 
     async fn claim(&mut self, sink: &str, claims: &[Claim]) -> Result<Vec<Granted>, TargetError> {
@@ -255,11 +278,11 @@ async fn move_offsets(transaction: &Transaction<'_>, sink: &str, batch: &Batch) 
 }
 
 fn lasting(message: impl Into<String>) -> TargetError {
-    TargetError { message: message.into(), is_passing: false }
+    TargetError { message: message.into(), code: None, fault: Fault::Lasting }
 }
 
 fn passing(message: impl Into<String>) -> TargetError {
-    TargetError { message: message.into(), is_passing: true }
+    TargetError { message: message.into(), code: None, fault: Fault::Passing }
 }
 
 /// An error in the database's own words, with its SQLSTATE.
@@ -270,20 +293,27 @@ fn failed(what: &str, error: &Error) -> TargetError {
     };
     let detail = told.detail().map_or_else(String::new, |detail| format!(" ({detail})"));
     let place = told.where_().map_or_else(String::new, |place| format!(" [{place}]"));
-    let message = format!("{what}: {}{detail}{place}, SQLSTATE {}", told.message(), told.code().code());
-    TargetError { message, is_passing: passes(told.code()) }
+    let code = told.code().code();
+    let message = format!("{what}: {}{detail}{place}, SQLSTATE {code}", told.message());
+    TargetError { message, code: Some(code.to_owned()), fault: fault(told.code()) }
 }
 
-/// Whether trying again may end differently without anybody's help: connections, roll-backs for the sake of others, servers
-/// that start or stop.
-fn passes(state: &SqlState) -> bool {
-    ["08", "40"].iter().any(|class| state.code().starts_with(class))
-        || [
-            SqlState::ADMIN_SHUTDOWN,
-            SqlState::CRASH_SHUTDOWN,
-            SqlState::CANNOT_CONNECT_NOW,
-            SqlState::TOO_MANY_CONNECTIONS,
-            SqlState::LOCK_NOT_AVAILABLE,
-        ]
-        .contains(state)
+/// What may help against an error ("PostgreSQL Error Codes", in its manual).
+fn fault(state: &SqlState) -> Fault {
+    let passing = [
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::TOO_MANY_CONNECTIONS,
+        SqlState::LOCK_NOT_AVAILABLE,
+        SqlState::DISK_FULL,
+    ];
+    match state.code().get(..2) {
+        Some("08" | "40") => Fault::Passing,
+        // What a value is, and what a table takes.
+        Some("22" | "23") => Fault::Refused,
+        _ if *state == SqlState::PROGRAM_LIMIT_EXCEEDED => Fault::Refused,
+        _ if passing.contains(state) => Fault::Passing,
+        _ => Fault::Lasting,
+    }
 }

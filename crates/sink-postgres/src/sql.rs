@@ -111,18 +111,20 @@ pub(crate) fn misfit(schema: &Schema, found: &[(String, String)]) -> Option<Stri
 
 #[cfg(test)]
 mod tests {
+    use sink::Source;
+
     use super::*;
 
     #[test]
     fn names_are_quoted() {
         let column = |name: &str, required| Column {
             name: name.to_owned(),
-            path: vec![name.to_owned()],
+            source: Source::Field(vec![name.to_owned()]),
             kind: ColumnType::Double,
             required,
         };
-        let schema =
-            Schema { table: "s.t".to_owned(), columns: vec![column("a\"b", false), column("c", true)] };
+        let columns = vec![column("a\"b", false), column("c", true)];
+        let schema = Schema::new("s.t", columns, &[], false).expect("a table");
         assert_eq!(
             create_table(&schema),
             "CREATE TABLE IF NOT EXISTS \"s\".\"t\" (\n  \"a\"\"b\" double precision,\n  \"c\" double precision NOT NULL\n)"

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::definition::Definition;
-use crate::schema::{Column, ColumnType};
+use crate::schema::{Column, ColumnType, Source};
 
 /// Records that are looked at.
 const SAMPLE_RECORDS: usize = 1_000;
@@ -62,7 +62,7 @@ impl Inference {
 
     fn columns(self) -> Vec<Column> {
         let column = |(name, kind): (String, Option<ColumnType>)| Column {
-            path: vec![name.clone()],
+            source: Source::Field(vec![name.clone()]),
             name,
             kind: kind.unwrap_or(ColumnType::Text),
             required: false,
@@ -71,7 +71,8 @@ impl Inference {
     }
 }
 
-fn type_of(value: &Value) -> Option<ColumnType> {
+/// The type that holds a value; none for null, which any does.
+pub(crate) fn type_of(value: &Value) -> Option<ColumnType> {
     match value {
         Value::Null => None,
         Value::Bool(_) => Some(ColumnType::Boolean),

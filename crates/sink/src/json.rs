@@ -31,7 +31,15 @@ pub(crate) struct Written<'a> {
 }
 
 impl<'a> Written<'a> {
-    pub(crate) const NULL: Written<'static> = Written { json: "null", has_escapes: false };
+    /// What a member that is not there says.
+    pub(crate) const NOTHING: Written<'static> = Written { json: "", has_escapes: false };
+
+    /// A value and nothing else.
+    pub(crate) fn parse(text: &'a str) -> Option<Written<'a>> {
+        let mut cursor = Cursor::new(text);
+        let written = cursor.value().ok()?;
+        cursor.end().is_ok().then_some(written)
+    }
 
     /// What a string says; none if it is something else, or no text (J2).
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {

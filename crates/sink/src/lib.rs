@@ -4,7 +4,8 @@
 //!   owner of the partition's epoch can commit, and only from the offset it is expected at.
 //! - S2 Nothing is passed over: what cannot be written stops its partition with a message.
 //!
-//! Reading order: [`Definition`] is what the user says, [`Schema`] the table; [`Decoder`] turns records into [`Rows`];
+//! Reading order: [`Definition`] is what the user says, [`Schema`] the table; a [`Transform`] turns records into [`Rows`], [`JsonRows`]
+//! where they are JSON;
 //! [`Target`] is what a database does, [`Worker`] what carries one to the other, with [`Ledger`] as its memory of what is
 //! whose. Knows no particular database.
 
@@ -15,19 +16,22 @@ mod desk;
 mod flush;
 mod infer;
 mod json;
+mod json_rows;
 mod ledger;
 mod rows;
 mod schema;
 mod target;
+mod transform;
 mod worker;
 
 pub use condition::{Condition, ConditionError};
-pub use decode::{BadRecord, Decoder};
-pub use definition::{Begin, Database, Definition, DefinitionError, Password};
+pub use definition::{Begin, Database, Definition, DefinitionError, Password, Tombstones};
 pub use flush::Flush;
 pub use infer::sample;
+pub use json_rows::JsonRows;
 pub use ledger::{Ledger, Verdict};
-pub use rows::{NewRow, Rows, Value};
-pub use schema::{Column, ColumnType, Schema};
-pub use target::{Batch, Claim, Granted, Move, Origin, Target, TargetError};
+pub use rows::{Changes, NewRow, Rows, Value};
+pub use schema::{Column, ColumnType, MAX_COLUMNS, Schema, Source};
+pub use target::{Batch, Claim, Fault, Granted, Move, Origin, Target, TargetError};
+pub use transform::{Refused, Transform};
 pub use worker::{Note, Worker};

@@ -2,13 +2,18 @@
 //!
 //! - W1 Values lie row after row, as many to a row as there are columns; texts lie behind each other in one buffer. So a
 //!   row costs no allocation of its own.
+//! - W2 [`Rows::changes`] has no key twice: a database sees of each row what the batch leaves of it.
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// One value of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// None.
+    /// The record does not have it: the column's DEFAULT, or none.
+    Absent,
+    /// The record says that there is none.
     Null,
     /// True or false.
     Boolean(bool),
@@ -30,6 +35,17 @@ pub struct Rows {
     width: usize,
     values: Vec<Value>,
     texts: String,
+    /// Which rows, in order, say that a row of their key is to go.
+    deletions: Vec<usize>,
+}
+
+/// What rows come to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changes<'a> {
+    /// Rows that are to be there, in order.
+    pub written: Vec<&'a [Value]>,
+    /// Rows of whose keys none is to be there, in order; only the columns of the key count.
+    pub deleted: Vec<&'a [Value]>,
 }
 
 impl Rows {
@@ -39,7 +55,7 @@ impl Rows {
     /// A row has at least one column.
     pub fn new(width: usize) -> Rows {
         assert!(0 < width, "a table has columns");
-        Rows { width, values: Vec::new(), texts: String::new() }
+        Rows { width, values: Vec::new(), texts: String::new(), deletions: Vec::new() }
     }
 
     /// How many rows there are.
@@ -67,11 +83,37 @@ impl Rows {
         &self.texts[at.clone()]
     }
 
-    /// Appends a row of nulls and returns what takes it back or fills it.
+    /// Appends a row without values and returns what takes it back or fills it.
     pub fn begin(&mut self) -> NewRow<'_> {
         let (first, texts) = (self.values.len(), self.texts.len());
-        self.values.resize(first + self.width, Value::Null);
+        self.values.resize(first + self.width, Value::Absent);
         NewRow { rows: self, first, texts }
+    }
+
+    /// What the rows come to where `key` are the columns that one is known by: the last of each key (W2), which is a row or
+    /// a deletion. Without a key every row is one of its own.
+    ///
+    /// # Panics
+    /// A deletion needs a key.
+    pub fn changes(&self, key: &[usize]) -> Changes<'_> {
+        if key.is_empty() {
+            assert!(self.deletions.is_empty(), "a deletion needs a key");
+            return Changes { written: self.iter().collect(), deleted: Vec::new() };
+        }
+        let mut changes = Changes { written: Vec::new(), deleted: Vec::new() };
+        let (mut seen, mut deletions) = (BTreeSet::new(), self.deletions.as_slice());
+        for (index, row) in self.values.chunks_exact(self.width).enumerate().rev() {
+            let is_deletion = deletions.last() == Some(&index);
+            if is_deletion {
+                deletions = &deletions[..deletions.len() - 1];
+            }
+            if seen.insert(Key { rows: self, columns: key, row }) {
+                if is_deletion { changes.deleted.push(row) } else { changes.written.push(row) }
+            }
+        }
+        changes.written.reverse();
+        changes.deleted.reverse();
+        changes
     }
 }
 
@@ -105,6 +147,11 @@ impl NewRow<'_> {
         &self.rows.values[self.first..][column]
     }
 
+    /// Makes it say that the row of its key is to go.
+    pub fn delete(self) {
+        self.rows.deletions.push(self.first / self.rows.width);
+    }
+
     /// Takes the row back.
     pub fn discard(self) {
         self.rows.values.truncate(self.first);
@@ -115,5 +162,104 @@ impl NewRow<'_> {
         let start = self.rows.texts.len();
         self.rows.texts.push_str(text);
         start..self.rows.texts.len()
+    }
+}
+
+/// The key of a row, by what it says.
+struct Key<'a> {
+    rows: &'a Rows,
+    columns: &'a [usize],
+    row: &'a [Value],
+}
+
+/// A value that can be compared.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Part<'a> {
+    None,
+    Boolean(bool),
+    Number(i64),
+    Bits(u64),
+    Text(&'a str),
+}
+
+impl<'a> Key<'a> {
+    fn parts(&self) -> impl Iterator<Item = Part<'a>> {
+        let (rows, row) = (self.rows, self.row);
+        self.columns.iter().map(move |&column| match &row[column] {
+            Value::Absent | Value::Null => Part::None,
+            Value::Boolean(value) => Part::Boolean(*value),
+            Value::Bigint(value) | Value::Timestamp(value) => Part::Number(*value),
+            Value::Double(value) => Part::Bits(value.to_bits()),
+            Value::Text(at) | Value::Json(at) => Part::Text(rows.text(at)),
+        })
+    }
+}
+
+impl PartialEq for Key<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts().eq(other.parts())
+    }
+}
+
+impl Eq for Key<'_> {}
+
+impl PartialOrd for Key<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(other.parts())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of `KEY=VALUE` and deletions `KEY`, and what they come to.
+    #[track_caller]
+    fn check(rows: &str, written: &str, deleted: &str) {
+        let mut made = Rows::new(2);
+        for row in rows.split_whitespace() {
+            let mut new = made.begin();
+            match row.split_once('=') {
+                Some((key, value)) => {
+                    new.set_text(0, key);
+                    new.set(1, Value::Bigint(value.parse().expect("a number")));
+                }
+                None => {
+                    new.set_text(0, row);
+                    new.delete();
+                }
+            }
+        }
+        let shown = |row: &&[Value]| match &row[..] {
+            [Value::Text(key), Value::Bigint(value)] => format!("{}={value}", made.text(key)),
+            [Value::Text(key), _] => made.text(key).to_owned(),
+            other => panic!("{other:?}"),
+        };
+        let changes = made.changes(&[0]);
+        assert_eq!(changes.written.iter().map(shown).collect::<Vec<_>>().join(" "), written);
+        assert_eq!(changes.deleted.iter().map(shown).collect::<Vec<_>>().join(" "), deleted);
+    }
+
+    #[test]
+    fn the_last_of_each_key_counts() {
+        check("a=1 b=2 c=3", "a=1 b=2 c=3", "");
+        check("a=1 b=2 a=3", "b=2 a=3", "");
+        check("a=1 b=2 a", "b=2", "a");
+        check("a a=1 b b", "a=1", "b");
+    }
+
+    #[test]
+    fn without_a_key_all_rows_count() {
+        let mut rows = Rows::new(1);
+        for _ in 0..3 {
+            rows.begin().set(0, Value::Bigint(7));
+        }
+        assert_eq!(rows.changes(&[]).written.len(), 3);
     }
 }

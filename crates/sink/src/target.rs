@@ -10,11 +10,16 @@ use crate::schema::Schema;
 
 /// A database that keeps how far a sink came beside what it wrote, in one transaction.
 pub trait Target: Send + 'static {
-    /// The statements that [`Target::prepare`] runs for this schema, as a user would write them.
-    fn plan(schema: &Schema) -> String;
+    /// The statements that make the tables where nothing is there yet, as a user would write them.
+    fn create(&self, schema: &Schema) -> Vec<String>;
 
-    /// Makes what is not there, and says what is there and does not fit. Runs once, before the first batch.
-    fn prepare(&mut self, schema: &Schema) -> impl Future<Output = Result<(), TargetError>> + Send;
+    /// The statements that [`Target::prepare`] would run now; none where all is there. Changes nothing.
+    fn plan(&mut self, schema: &Schema) -> impl Future<Output = Result<Vec<String>, TargetError>> + Send;
+
+    /// Makes what is not there, tables and columns, and says what is there and does not fit. Runs before the first batch,
+    /// and between batches when the schema has grown. Returns the schema that rows are to be made for: where it is
+    /// inferred, a column that was there has the type that it was made with.
+    fn prepare(&mut self, schema: &Schema) -> impl Future<Output = Result<Schema, TargetError>> + Send;
 
     /// Takes the ownership of partitions by raising their epochs, which ends every older owner's. What is not in the
     /// answer has another owner by now (see [`Claim::held`]).
@@ -102,8 +107,21 @@ pub struct Move {
 pub struct TargetError {
     /// What was tried, what it said, and what to do.
     pub message: String,
-    /// Whether it may pass by itself: a connection, a deadlock.
-    pub is_passing: bool,
+    /// Its code, SQLSTATE where the database has them.
+    pub code: Option<String>,
+    /// What may help.
+    pub fault: Fault,
+}
+
+/// What may help against an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Time: a connection, a deadlock, a full disk.
+    Passing,
+    /// Other rows: these are what it refuses, or one of them.
+    Refused,
+    /// Somebody: a password, a right, a table that is gone.
+    Lasting,
 }
 
 impl fmt::Display for TargetError {

@@ -19,13 +19,13 @@ use model::Offset;
 use rt::channel::watch;
 use rt::{Instant, Rt};
 
-use crate::decode::Decoder;
 use crate::definition::{Begin, Definition};
 use crate::desk::{Desk, Outcome};
 use crate::ledger::{Ledger, Verdict};
 use crate::rows::Rows;
 use crate::schema::Schema;
 use crate::target::{Batch, Origin, Target};
+use crate::transform::Transform;
 
 /// Longest wait for something to happen.
 const POLL: Duration = Duration::from_millis(500);
@@ -88,7 +88,7 @@ pub struct Worker<F> {
     definition: Definition,
     schema: Schema,
     consumer: Consumer,
-    decoder: Decoder,
+    transform: Box<dyn Transform>,
     ledger: Ledger,
     desk: Desk,
     rows: Rows,
@@ -114,6 +114,7 @@ impl<F: FnMut(Note)> Worker<F> {
         client: &Client,
         definition: Definition,
         schema: Schema,
+        transform: impl Transform,
         target: T,
         note: F,
     ) -> Worker<F> {
@@ -136,7 +137,7 @@ impl<F: FnMut(Note)> Worker<F> {
         Worker {
             client: client.clone(),
             consumer,
-            decoder: Decoder::new(&schema, &definition.condition),
+            transform: Box::new(transform),
             ledger: Ledger::default(),
             desk: Desk::open(&rt, target, definition.name.clone(), schema.clone()),
             rows: Rows::new(schema.columns.len()),
@@ -309,19 +310,12 @@ impl<F: FnMut(Note)> Worker<F> {
 
     async fn on_records(&mut self, records: &[Record]) -> Result<(), client::Error> {
         self.since.get_or_insert(self.rt.now());
+        let refused = self.transform.apply(records, &mut self.rows);
         let mut bad: BTreeMap<TopicPartition, (Offset, String)> = BTreeMap::new();
-        for record in records {
-            let place = || TopicPartition { topic: record.topic.clone(), partition: record.partition };
-            if !bad.is_empty() && bad.contains_key(&place()) {
-                continue;
-            }
-            let decoded = match &record.value {
-                Some(value) => self.decoder.decode(value, &mut self.rows).map_err(|error| error.to_string()),
-                None => Err("no value".to_owned()),
-            };
-            if let Err(problem) = decoded {
-                bad.insert(place(), (record.offset, problem));
-            }
+        for refused in refused {
+            let record = &records[refused.index];
+            let place = TopicPartition { topic: record.topic.clone(), partition: record.partition };
+            bad.entry(place).or_insert((record.offset, refused.problem));
         }
         for (place, (offset, problem)) in bad {
             // What came before it is written; it and what follows waits.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rt::Rt;
-use sink::{Batch, Claim, Definition, Granted, Password, Schema, Target, TargetError};
+use sink::{Batch, Claim, Definition, Fault, Granted, Password, Schema, Target, TargetError};
 use sink_postgres::Postgres;
 
 /// The schemes there are, as a user who named another one is told.
@@ -49,15 +49,23 @@ async fn password(rt: &Rt, password: Option<&Password>) -> Result<Option<String>
 }
 
 fn lasting(message: impl Into<String>) -> TargetError {
-    TargetError { message: message.into(), is_passing: false }
+    TargetError { message: message.into(), code: None, fault: Fault::Lasting }
 }
 
 impl Target for Database {
-    fn plan(schema: &Schema) -> String {
-        Postgres::plan(schema)
+    fn create(&self, schema: &Schema) -> Vec<String> {
+        match self {
+            Database::Postgres(target) => target.create(schema),
+        }
     }
 
-    async fn prepare(&mut self, schema: &Schema) -> Result<(), TargetError> {
+    async fn plan(&mut self, schema: &Schema) -> Result<Vec<String>, TargetError> {
+        match self {
+            Database::Postgres(target) => target.plan(schema).await,
+        }
+    }
+
+    async fn prepare(&mut self, schema: &Schema) -> Result<Schema, TargetError> {
         match self {
             Database::Postgres(target) => target.prepare(schema).await,
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use client::{Client, ClientConfig};
 use rt::Rt;
-use sink::{Column, Definition, Note, Schema, Target, TargetError, Worker};
+use sink::{Definition, Fault, JsonRows, Note, Schema, Target, TargetError, Worker};
 
 use crate::database::{self, Database};
 
@@ -21,6 +21,8 @@ pub enum RunError {
     Cluster(client::Error),
     /// The database refuses, or is none.
     Database(TargetError),
+    /// The table would be none.
+    Schema(String),
 }
 
 impl fmt::Display for RunError {
@@ -28,6 +30,7 @@ impl fmt::Display for RunError {
         match self {
             RunError::Cluster(error) => error.fmt(f),
             RunError::Database(error) => error.fmt(f),
+            RunError::Schema(problem) => f.write_str(problem),
         }
     }
 }
@@ -71,7 +74,9 @@ pub async fn run(
         () = &mut stop => return Ok(()),
         prepared = prepare(client, &definition, &mut target, &mut note) => prepared,
     };
-    let worker = Worker::start(client, definition, prepared?, target, note);
+    let schema = prepared?;
+    let transform = JsonRows::new(&definition, &schema);
+    let worker = Worker::start(client, definition, schema, transform, target, note);
     Ok(worker.run(stop).await?)
 }
 
@@ -93,8 +98,8 @@ async fn prepare(
     let mut attempts = 0;
     loop {
         match target.prepare(&schema).await {
-            Ok(()) => return Ok(schema),
-            Err(error) if error.is_passing => {
+            Ok(schema) => return Ok(schema),
+            Err(error) if error.fault == Fault::Passing => {
                 note(Note::Trouble(error.message));
                 rt.sleep(client::retry_delay(rt, attempts)).await;
                 attempts += 1;
@@ -104,22 +109,28 @@ async fn prepare(
     }
 }
 
-/// The table as the definition states its columns; none where it leaves them to the first records.
-pub fn stated(definition: &Definition) -> Option<Schema> {
-    table(definition, definition.columns.clone())
-}
-
 /// The table as the definition states its columns, else as the first records suggest them; none while there are none.
 ///
 /// # Errors
-/// The topics cannot be read.
-pub async fn schema(client: &Client, definition: &Definition) -> Result<Option<Schema>, client::Error> {
-    match stated(definition) {
-        Some(stated) => Ok(Some(stated)),
-        None => Ok(table(definition, sink::sample(client, definition).await?)),
+/// The topics cannot be read, or the table would be none.
+pub async fn schema(client: &Client, definition: &Definition) -> Result<Option<Schema>, RunError> {
+    if let Some(stated) = stated(definition)? {
+        return Ok(Some(stated));
     }
+    let fields = sink::sample(client, definition).await?;
+    if fields.is_empty() {
+        return Ok(None);
+    }
+    definition.schema(fields).map(Some).map_err(RunError::Schema)
 }
 
-fn table(definition: &Definition, columns: Vec<Column>) -> Option<Schema> {
-    (!columns.is_empty()).then(|| Schema { table: definition.table.clone(), columns })
+/// The table as the definition states its columns; none where it leaves them to the first records.
+///
+/// # Errors
+/// The table would be none.
+pub fn stated(definition: &Definition) -> Result<Option<Schema>, RunError> {
+    if definition.is_inferred() {
+        return Ok(None);
+    }
+    definition.schema(Vec::new()).map(Some).map_err(RunError::Schema)
 }

@@ -62,9 +62,13 @@ AND IF NEED BE
   group = \"sink-rides\"                 # the consumer group, for those who watch its lag
   begin = \"earliest\"                   # or \"latest\", where it never read before
   where = \"kind = 'ride' and speed > 0\"
+  mode = \"append\"                      # or \"upsert\", with the columns that a row is known by:
+  key = [\"user\"]                       # the last record of a key counts
+  tombstones = \"refuse\"                # a record without a value: or \"skip\", or \"delete\", with a key from the record's
   [columns]                            # else a column for each field of the first records
   speed = \"double\"                     # bigint double text boolean timestamp json
   user = { path = \"user.id\", type = \"bigint\", required = true }
+  at = { from = \"timestamp\" }          # key topic partition offset timestamp headers
   [flush]                              # a transaction each time one of these is reached
   rows = 50000
   bytes = 16777216
