@@ -114,6 +114,11 @@ pub async fn termination_signal() -> io::Result<()> {
     Ok(())
 }
 
+/// Does work that blocks after the other tasks of this thread have gone to another one.
+pub(crate) fn blocking_in_place<T>(work: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(work)
+}
+
 impl Runtime {
     pub(crate) fn now(&self) -> Instant {
         Instant::START + self.started.elapsed()

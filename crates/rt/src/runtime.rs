@@ -168,6 +168,15 @@ impl Rt {
         }
     }
 
+    /// Does blocking work that borrows, on the thread of this task, whose other tasks go on elsewhere meanwhile: for any task
+    /// but those of lanes. It is done to its end even if the task is aborted.
+    pub async fn blocking_in_place<T>(&self, work: impl FnOnce() -> T) -> T {
+        match &self.kind {
+            Kind::Os(_) => os::blocking_in_place(work),
+            Kind::Sim(node) => node.blocking(work).await,
+        }
+    }
+
     /// Does blocking work on the thread of this task, which other tasks of the thread wait for: for lanes only. It takes
     /// what [`Rt::blocking`] takes less two hand-overs between threads.
     pub async fn blocking_here<T>(&self, work: impl FnOnce() -> T) -> T {
