@@ -47,6 +47,46 @@ pub fn show(timestamp_ms: i64) -> String {
     text
 }
 
+/// A moment to the microsecond, as databases take it: `2026-01-31T12:00:00.000001Z`, always as long, so that texts sort as
+/// moments do.
+#[derive(Clone, Copy)]
+pub struct DateTime([u8; 27]);
+
+impl DateTime {
+    /// The moment that is so many microseconds after 1970; none beyond the years 0 to 9999, which take no more digits.
+    pub fn from_us(us: i64) -> Option<DateTime> {
+        let day_us = DAY_MS * MILLISECOND_US;
+        let (year, month, day) = date_from_days(us.div_euclid(day_us));
+        if !(0..10_000).contains(&year) {
+            return None;
+        }
+        let time_us = us.rem_euclid(day_us);
+        let second = time_us / 1_000_000;
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        let fields = [
+            (0..4, year),
+            (5..7, month),
+            (8..10, day),
+            (11..13, second / 3_600),
+            (14..16, second / 60 % 60),
+            (17..19, second % 60),
+            (20..26, time_us % 1_000_000),
+        ];
+        for (place, mut number) in fields {
+            for digit in text[place].iter_mut().rev() {
+                *digit = b"0123456789"[usize::try_from(number % 10).unwrap_or_default()];
+                number /= 10;
+            }
+        }
+        Some(DateTime(text))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits")
+    }
+}
+
 /// `1h30m`, `2d`, `90s`, `500ms`; a number needs its unit.
 pub fn parse_duration_ms(text: &str) -> Option<i64> {
     let mut rest = text;
@@ -184,6 +224,26 @@ mod tests {
             ("2026-01-31T12:00:00.123456Z", 1_769_860_800_123),
         ] {
             assert_eq!(parse(text), Some(ms), "{text}");
+        }
+    }
+
+    #[test]
+    fn moments_are_written_as_they_are_read() {
+        for us in [
+            0,
+            1,
+            -1,
+            1_769_860_800_000_001,
+            951_782_400_000_000,
+            -62_167_219_200_000_000,
+            253_402_300_799_999_999,
+        ] {
+            let text = DateTime::from_us(us).expect("a moment").as_str().to_owned();
+            assert_eq!(parse_date_time_us(&text), Some(us), "{text}");
+        }
+        assert_eq!(DateTime::from_us(1_000_007).expect("a moment").as_str(), "1970-01-01T00:00:01.000007Z");
+        for us in [-62_167_219_200_000_001, 253_402_300_800_000_000, i64::MAX, i64::MIN] {
+            assert!(DateTime::from_us(us).is_none(), "{us}");
         }
     }
 
