@@ -11,7 +11,7 @@ use crate::workspace::Workspace;
 
 /// Crates by the names they are imported as; `scripts` runs tests of any other, and `ottla` is the binary, whose tests use the
 /// clients of the simulation.
-const ORDER: [&str; 25] = [
+const ORDER: &[&str] = &[
     "scripts",
     "model",
     "wire",
