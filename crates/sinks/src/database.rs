@@ -5,14 +5,18 @@ use std::path::Path;
 use rt::Rt;
 use sink::{Batch, Claim, Definition, Fault, Granted, Password, Schema, Target, TargetError};
 use sink_postgres::Postgres;
+use sink_sqlite::Sqlite;
 
 /// The schemes there are, as a user who named another one is told.
-const SCHEMES: &str = "postgres://USER@HOST:PORT/DATABASE";
+const SCHEMES: &str = "postgres://USER@HOST:PORT/DATABASE and sqlite:PATH";
 
 /// A database.
+#[allow(clippy::large_enum_variant, reason = "a worker has one, and moves it a few times in its life")]
 pub enum Database {
     /// PostgreSQL.
     Postgres(Postgres),
+    /// SQLite.
+    Sqlite(Sqlite),
 }
 
 /// The database that a definition names, with its password from where the definition says it is. Nothing is asked of it yet.
@@ -25,6 +29,7 @@ pub async fn open(rt: &Rt, definition: &Definition) -> Result<Database, TargetEr
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         "postgres" | "postgresql" => Postgres::new(rt, url, password.as_deref()).map(Database::Postgres),
+        "sqlite" => Sqlite::new(rt, url, password.as_deref()).map(Database::Sqlite),
         // Only the scheme is shown: what follows may hold a password.
         _ => Err(lasting(format!("'{scheme}:' is no database that sinks write into; there is {SCHEMES}"))),
     }
@@ -56,30 +61,35 @@ impl Target for Database {
     fn create(&self, schema: &Schema) -> Vec<String> {
         match self {
             Database::Postgres(target) => target.create(schema),
+            Database::Sqlite(target) => target.create(schema),
         }
     }
 
     async fn plan(&mut self, schema: &Schema) -> Result<Vec<String>, TargetError> {
         match self {
             Database::Postgres(target) => target.plan(schema).await,
+            Database::Sqlite(target) => target.plan(schema).await,
         }
     }
 
     async fn prepare(&mut self, schema: &Schema) -> Result<Schema, TargetError> {
         match self {
             Database::Postgres(target) => target.prepare(schema).await,
+            Database::Sqlite(target) => target.prepare(schema).await,
         }
     }
 
     async fn claim(&mut self, sink: &str, claims: &[Claim]) -> Result<Vec<Granted>, TargetError> {
         match self {
             Database::Postgres(target) => target.claim(sink, claims).await,
+            Database::Sqlite(target) => target.claim(sink, claims).await,
         }
     }
 
     async fn commit(&mut self, sink: &str, schema: &Schema, batch: &Batch) -> Result<bool, TargetError> {
         match self {
             Database::Postgres(target) => target.commit(sink, schema, batch).await,
+            Database::Sqlite(target) => target.commit(sink, schema, batch).await,
         }
     }
 }
@@ -103,7 +113,7 @@ mod tests {
     fn what_cannot_be_opened_is_said_without_what_may_be_secret() {
         assert_eq!(
             refused("url = 'oracle://scott:tiger@h/d'"),
-            "'oracle:' is no database that sinks write into; there is postgres://USER@HOST:PORT/DATABASE"
+            "'oracle:' is no database that sinks write into; there is postgres://USER@HOST:PORT/DATABASE and sqlite:PATH"
         );
         assert_eq!(
             refused("url = 'postgres://scott:tiger@h/d'"),

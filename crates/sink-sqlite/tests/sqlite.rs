@@ -1,0 +1,270 @@
+//! The target on real files.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "this test makes and moves files of its own, and fails where it fails"
+)]
+
+use std::path::{Path, PathBuf};
+
+use client::TopicPartition;
+use model::{Offset, PartitionIndex, TopicName};
+use rt::Rt;
+use sink::{
+    Batch, Claim, Column, ColumnType, Fault, Granted, Move, Origin, Rows, Schema, Source, Target,
+    TargetError, Value,
+};
+use sink_sqlite::Sqlite;
+
+/// A file's place, in a folder that is gone with the value.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str) -> File {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&folder));
+        std::fs::create_dir_all(&folder).unwrap();
+        File(folder.join("it.db"))
+    }
+
+    fn target(&self, rt: &Rt) -> Sqlite {
+        Sqlite::new(rt, &format!("sqlite:{}", self.0.display()), None).unwrap()
+    }
+
+    fn run(&self, statements: &str) {
+        rusqlite::Connection::open(&self.0).unwrap().execute_batch(statements).unwrap();
+    }
+
+    /// The rows of an answer, columns with | between.
+    fn ask(&self, statement: &str) -> String {
+        let connection = rusqlite::Connection::open(&self.0).unwrap();
+        let mut statement = connection.prepare(statement).unwrap();
+        let width = statement.column_count();
+        let shown = |row: &rusqlite::Row<'_>| {
+            let values = (0..width).map(|index| match row.get(index).unwrap() {
+                rusqlite::types::Value::Null => String::new(),
+                rusqlite::types::Value::Integer(value) => value.to_string(),
+                rusqlite::types::Value::Real(value) => format!("{value:?}"),
+                rusqlite::types::Value::Text(value) => value,
+                rusqlite::types::Value::Blob(_) => "blob".to_owned(),
+            });
+            Ok(values.collect::<Vec<_>>().join("|"))
+        };
+        statement.query_map([], shown).unwrap().collect::<Result<Vec<_>, _>>().unwrap().join(" ")
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(self.0.parent().unwrap()));
+    }
+}
+
+fn run(test: impl AsyncFnOnce(Rt)) {
+    rt::os::run(|rt| test(rt)).unwrap();
+}
+
+fn schema(columns: &[(&str, ColumnType)], key: &[&str], is_inferred: bool) -> Schema {
+    let column = |(name, kind): &(&str, ColumnType)| Column {
+        name: (*name).to_owned(),
+        source: Source::Field(vec![(*name).to_owned()]),
+        kind: *kind,
+        required: false,
+    };
+    let key: Vec<_> = key.iter().map(|name| (*name).to_owned()).collect();
+    Schema::new("t", columns.iter().map(column).collect(), &key, is_inferred).unwrap()
+}
+
+fn place() -> TopicPartition {
+    TopicPartition { topic: TopicName::parse("a").unwrap(), partition: PartitionIndex(0) }
+}
+
+fn claim(held: Option<i64>) -> Claim {
+    let origin = Origin {
+        cluster_id: "c".to_owned(),
+        topic_id: "i".to_owned(),
+        begin: Offset(5),
+        log_start: Offset(0),
+    };
+    Claim { place: place(), held, origin }
+}
+
+fn moved(epoch: i64, expected: i64, next: i64) -> Vec<Move> {
+    vec![Move { place: place(), epoch, expected: Offset(expected), next: Offset(next) }]
+}
+
+/// Rows of `VALUE` in the first column.
+fn numbers(values: std::ops::Range<i64>, width: usize) -> Rows {
+    let mut rows = Rows::new(width);
+    values.for_each(|value| rows.begin().set(0, Value::Bigint(value)));
+    rows
+}
+
+/// Writes rows into a partition that was just taken.
+async fn write(target: &mut Sqlite, schema: &Schema, rows: Rows) -> Result<bool, TargetError> {
+    let granted = target.claim("s", &[claim(None)]).await?.remove(0);
+    let next = granted.next_offset.0;
+    target.commit("s", schema, &Batch { rows, moves: moved(granted.epoch, next, next + 1) }).await
+}
+
+#[test]
+fn an_owner_moves_offsets_with_its_rows_and_an_older_one_moves_nothing() {
+    let file = File::new("owners");
+    run(async |rt| {
+        let schema = schema(&[("id", ColumnType::Bigint)], &[], false);
+        let (mut one, mut other) = (file.target(&rt), file.target(&rt));
+        one.prepare(&schema).await.unwrap();
+        other.prepare(&schema).await.unwrap();
+        let granted = one.claim("s", &[claim(None)]).await.unwrap();
+        let (cluster_id, topic_id) = ("c".to_owned(), "i".to_owned());
+        let expected = Granted { place: place(), epoch: 1, next_offset: Offset(5), cluster_id, topic_id };
+        assert_eq!(granted, [expected]);
+        let batch = |moves| Batch { rows: numbers(0..10, 1), moves };
+        assert_eq!(one.commit("s", &schema, &batch(moved(1, 5, 15))).await, Ok(true));
+        assert_eq!(one.commit("s", &schema, &batch(moved(1, 5, 15))).await, Ok(false), "not twice");
+        assert_eq!(file.ask("SELECT count(*), sum(id), next_offset FROM t, ottla_offsets"), "10|45|15");
+
+        assert_eq!(other.claim("s", &[claim(None)]).await.unwrap()[0].epoch, 2);
+        assert_eq!(one.commit("s", &schema, &batch(moved(1, 15, 25))).await, Ok(false));
+        assert_eq!(one.claim("s", &[claim(Some(1))]).await, Ok(vec![]));
+        assert_eq!(other.claim("s", &[claim(Some(2))]).await.unwrap()[0].epoch, 3);
+        assert_eq!(other.commit("s", &schema, &batch(moved(3, 15, 25))).await, Ok(true));
+        assert_eq!(file.ask("SELECT count(*), sum(id), next_offset FROM t, ottla_offsets"), "20|90|25");
+    });
+}
+
+#[test]
+fn values_are_kept_as_the_documentation_says() {
+    let file = File::new("values");
+    run(async |rt| {
+        let columns: Vec<_> = ColumnType::ALL.iter().map(|kind| (kind.name(), *kind)).collect();
+        let schema = schema(&columns, &[], false);
+        let mut target = file.target(&rt);
+        assert_eq!(target.plan(&schema).await, Ok(target.create(&schema)));
+        assert!(!file.0.exists(), "a plan makes nothing");
+        target.prepare(&schema).await.unwrap();
+        assert_eq!(target.plan(&schema).await, Ok(vec![]));
+        let mut rows = Rows::new(6);
+        let mut row = rows.begin();
+        row.set(0, Value::Bigint(i64::MIN));
+        row.set(1, Value::Double(2.0));
+        row.set_text(2, "1'ä");
+        row.set(3, Value::Boolean(true));
+        row.set(4, Value::Timestamp(-1));
+        row.set_json(5, "1.0");
+        rows.begin().set(0, Value::Null);
+        assert_eq!(write(&mut target, &schema, rows).await, Ok(true));
+        assert_eq!(
+            file.ask("SELECT * FROM t"),
+            "-9223372036854775808|2.0|1'ä|1|1969-12-31T23:59:59.999999Z|1.0 |||||"
+        );
+        let mut rows = Rows::new(6);
+        rows.begin().set(4, Value::Timestamp(i64::MAX));
+        let error = write(&mut target, &schema, rows).await.unwrap_err();
+        assert_eq!(error.fault, Fault::Refused, "{error}");
+    });
+}
+
+#[test]
+fn an_upsert_leaves_the_last_of_each_key_and_defaults_where_a_record_says_nothing() {
+    let file = File::new("upsert");
+    run(async |rt| {
+        file.run("CREATE TABLE t (n INTEGER DEFAULT 7, id TEXT, m INTEGER, PRIMARY KEY (id))");
+        let columns = [("id", ColumnType::Text), ("n", ColumnType::Bigint), ("m", ColumnType::Bigint)];
+        let schema = schema(&columns, &["id"], false);
+        let mut target = file.target(&rt);
+        target.prepare(&schema).await.unwrap();
+        let mut rows = Rows::new(3);
+        for (id, n) in [("a", 1), ("b", 2), ("a", 3), ("c", 4)] {
+            let mut row = rows.begin();
+            row.set_text(0, id);
+            row.set(1, Value::Bigint(n));
+            row.set(2, Value::Bigint(n));
+        }
+        assert_eq!(write(&mut target, &schema, rows).await, Ok(true));
+        assert_eq!(file.ask("SELECT id, n, m FROM t ORDER BY id"), "a|3|3 b|2|2 c|4|4");
+        let mut rows = Rows::new(3);
+        rows.begin().set_text(0, "b");
+        let mut row = rows.begin();
+        row.set_text(0, "c");
+        row.set(1, Value::Null);
+        let mut row = rows.begin();
+        row.set_text(0, "a");
+        row.delete();
+        assert_eq!(write(&mut target, &schema, rows).await, Ok(true));
+        assert_eq!(file.ask("SELECT id, n, m FROM t ORDER BY id"), "b|7| c||");
+    });
+}
+
+#[test]
+fn a_table_that_is_there_grows_and_is_written_in_its_types() {
+    let file = File::new("grows");
+    run(async |rt| {
+        file.run("CREATE TABLE t (Id INTEGER, at DATETIME); INSERT INTO t VALUES (1, 'x')");
+        let columns = [("id", ColumnType::Double), ("at", ColumnType::Text), ("b", ColumnType::Json)];
+        let wanted = schema(&columns, &[], true);
+        let mut target = file.target(&rt);
+        let planned = target.plan(&wanted).await.unwrap();
+        assert_eq!(planned[1..], ["ALTER TABLE \"t\" ADD COLUMN \"b\" JSON TEXT"], "{planned:?}");
+        let taken = target.prepare(&wanted).await.unwrap();
+        let kinds: Vec<_> = taken.columns.iter().map(|column| column.kind).collect();
+        assert_eq!(kinds, [ColumnType::Bigint, ColumnType::Timestamp, ColumnType::Json]);
+        assert_eq!(write(&mut target, &taken, numbers(2..3, 3)).await, Ok(true));
+        assert_eq!(file.ask("SELECT * FROM t"), "1|x| 2||");
+    });
+}
+
+#[test]
+fn what_does_not_fit_is_said_with_what_to_do() {
+    let file = File::new("misfits");
+    run(async |rt| {
+        let refused = async |table: &str, key: &[&str], expected: &str| {
+            file.run(&format!("DROP TABLE IF EXISTS t; {table}"));
+            let schema = schema(&[("id", ColumnType::Bigint)], key, false);
+            let error = file.target(&rt).prepare(&schema).await.unwrap_err();
+            assert!(error.message.contains(expected) && error.fault == Fault::Lasting, "{error:?}");
+        };
+        refused(
+            "CREATE TABLE t (id TEXT)",
+            &[],
+            "'id' of table 't' is TEXT, which does not keep bigint as it is",
+        )
+        .await;
+        refused("CREATE TABLE t (id INTEGER, x INTEGER NOT NULL)", &[], "'x' of table 't' is NOT NULL").await;
+        let index = "CREATE UNIQUE INDEX \"ottla_key\" ON \"t\" (\"id\")";
+        refused("CREATE TABLE t (id INTEGER, x INTEGER, UNIQUE (id, x))", &["id"], index).await;
+        refused("CREATE TABLE t (id INTEGER); CREATE UNIQUE INDEX i ON t (id) WHERE id < 9", &["id"], index)
+            .await;
+        file.run(&format!("DROP INDEX i; {index}"));
+        file.target(&rt).prepare(&schema(&[("id", ColumnType::Bigint)], &["id"], false)).await.unwrap();
+        let url = "sqlite:/nowhere/it.db";
+        let mut nowhere = Sqlite::new(&rt, url, None).unwrap();
+        let error = nowhere.prepare(&schema(&[("id", ColumnType::Bigint)], &[], false)).await.unwrap_err();
+        assert!(error.message.contains("its folder has to be there"), "{error}");
+        assert!(Sqlite::new(&rt, "sqlite:", None).is_err() && Sqlite::new(&rt, url, Some("x")).is_err());
+    });
+}
+
+#[test]
+fn what_is_gone_is_not_made_anew() {
+    let file = File::new("gone");
+    run(async |rt| {
+        let schema = schema(&[("id", ColumnType::Bigint)], &[], false);
+        let mut target = file.target(&rt);
+        target.prepare(&schema).await.unwrap();
+        assert_eq!(write(&mut target, &schema, numbers(0..1, 1)).await, Ok(true));
+        let moved = file.0.with_extension("moved");
+        std::fs::rename(&file.0, &moved).unwrap();
+        let error = write(&mut target, &schema, numbers(1..2, 1)).await.unwrap_err();
+        assert!(error.message.contains("unable to open"), "{error}");
+        std::fs::rename(&moved, &file.0).unwrap();
+        assert_eq!(write(&mut target, &schema, numbers(1..2, 1)).await, Ok(true));
+        assert_eq!(file.ask("SELECT id FROM t"), "0 1");
+        file.run("DROP TABLE t");
+        let error = write(&mut target, &schema, numbers(2..3, 1)).await.unwrap_err();
+        assert!(error.message.contains("no such table: t") && error.fault == Fault::Lasting, "{error:?}");
+        let error = target.prepare(&schema).await.unwrap_err();
+        assert!(error.message.contains("the table 't' is gone"), "{error}");
+    });
+}
