@@ -3,16 +3,15 @@
 //! - Z1 What may pass by itself is tried again; anything else ends the run with its reason, and whoever started it decides.
 
 use std::fmt;
-use std::time::Duration;
 
 use client::{Client, ClientConfig};
 use rt::Rt;
-use sink::{Definition, Fault, JsonRows, Note, Schema, Target, TargetError, Worker};
+use rt::channel::watch;
+use sink::{Begin, Definition, Fault, JsonRows, Note, Schema, Target, TargetError, Worker};
 
+use crate::board::Identity;
 use crate::database::{self, Database};
-
-/// Time between two looks for the first record.
-const SAMPLE_INTERVAL: Duration = Duration::from_secs(1);
+use crate::reporter::Reporter;
 
 /// Why a run ended.
 #[derive(Debug)]
@@ -58,7 +57,7 @@ pub async fn connect(rt: &Rt, bootstrap: Vec<String>, sink: &str) -> Result<Clie
     Client::connect(rt, ClientConfig { bootstrap, client_id, ..ClientConfig::default() }).await
 }
 
-/// Carries records into the database until `stop`; `note` hears how it goes.
+/// Carries records into the database until `stop`; `note` hears how it goes, and so does the board.
 ///
 /// # Errors
 /// What trying again does not mend (Z1).
@@ -68,16 +67,50 @@ pub async fn run(
     stop: impl Future<Output = ()>,
     mut note: impl FnMut(Note),
 ) -> Result<(), RunError> {
+    let reporter = Reporter::start(client, &definition.name, identity(client, &definition)).await;
+    let ended = work(client, definition, stop, &reporter, |told| {
+        reporter.hear(&told);
+        note(told);
+    });
+    let ended = ended.await;
+    reporter.close(ended.as_ref().err().map(ToString::to_string)).await;
+    ended
+}
+
+async fn work(
+    client: &Client,
+    definition: Definition,
+    stop: impl Future<Output = ()>,
+    reporter: &Reporter,
+    mut note: impl FnMut(Note),
+) -> Result<(), RunError> {
     let mut stop = std::pin::pin!(stop);
     let mut target = database::open(client.rt(), &definition).await?;
     let prepared = rt::select! {
         () = &mut stop => return Ok(()),
-        prepared = prepare(client, &definition, &mut target, &mut note) => prepared,
+        prepared = async {
+            reporter.has_listened().await;
+            prepare(client, &definition, &mut target, reporter.pause(), &mut note).await
+        } => prepared,
     };
     let schema = prepared?;
     let transform = JsonRows::new(&definition, &schema);
     let worker = Worker::start(client, definition, schema, transform, target, note);
+    let worker = worker.with_pause(reporter.pause());
     Ok(worker.run(stop).await?)
+}
+
+/// What others need to know of the sink.
+fn identity(client: &Client, definition: &Definition) -> Identity {
+    let scheme = definition.database.url.split_once(':').map_or("", |(scheme, _)| scheme);
+    Identity {
+        topics: definition.topics.clone(),
+        group: definition.group.clone(),
+        table: definition.table.clone(),
+        database: scheme.to_owned(),
+        begins_at_start: definition.begin == Begin::Earliest,
+        at_ms: client.rt().wall_clock_ms(),
+    }
 }
 
 /// The table, made if need be.
@@ -85,28 +118,44 @@ async fn prepare(
     client: &Client,
     definition: &Definition,
     target: &mut Database,
+    mut pause: watch::Receiver<bool>,
     note: &mut impl FnMut(Note),
 ) -> Result<Schema, RunError> {
     let rt = client.rt();
-    let schema = loop {
-        if let Some(schema) = schema(client, definition).await? {
-            break schema;
-        }
-        note(Note::Trouble("the topics have no records to tell columns from yet".to_owned()));
-        rt.sleep(SAMPLE_INTERVAL).await;
-    };
-    let mut attempts = 0;
+    let (mut wanted, mut attempts) = (None, 0);
     loop {
-        match target.prepare(&schema).await {
-            Ok(schema) => return Ok(schema),
-            Err(error) if error.fault == Fault::Passing => {
-                note(Note::Trouble(error.message));
-                rt.sleep(client::retry_delay(rt, attempts)).await;
-                attempts += 1;
-            }
-            Err(error) => return Err(error.into()),
+        wait_while_paused(&mut pause, note).await;
+        if wanted.is_none() {
+            wanted = schema(client, definition).await?;
         }
+        let trouble = match &wanted {
+            None => "the topics have no records to tell columns from yet".to_owned(),
+            Some(schema) => match target.prepare(schema).await {
+                Ok(schema) => {
+                    if 0 < attempts {
+                        note(Note::Recovered);
+                    }
+                    return Ok(schema);
+                }
+                Err(error) if error.fault == Fault::Passing => error.message,
+                Err(error) => return Err(error.into()),
+            },
+        };
+        note(Note::Trouble(trouble));
+        rt.sleep(client::retry_delay(rt, attempts)).await;
+        attempts += 1;
     }
+}
+
+/// Neither the database nor the topics are asked anything meanwhile.
+async fn wait_while_paused(pause: &mut watch::Receiver<bool>, note: &mut impl FnMut(Note)) {
+    if !*pause.borrow() {
+        return;
+    }
+    note(Note::Paused);
+    // Nobody left to say so is nobody who wants a pause.
+    drop(pause.wait_for(|is_paused| !is_paused).await);
+    note(Note::Resumed);
 }
 
 /// The table as the definition states its columns, else as the first records suggest them; none while there are none.
