@@ -21,7 +21,7 @@ pub use bench::BenchArgs;
 pub(crate) use bench::{BenchCommand, BenchConsumeArgs, BenchLatencyArgs, BenchProduceArgs};
 pub(crate) use group::{GroupArgs, GroupCommand};
 pub use sink::SinkArgs;
-pub(crate) use sink::{SinkCommand, SinkFileArgs};
+pub(crate) use sink::SinkCommand;
 pub(crate) use topic::{TopicArgs, TopicCommand};
 pub(crate) use txn::{TxnArgs, TxnCommand};
 
@@ -95,7 +95,7 @@ pub enum ClientCommand {
     Group(GroupArgs),
     /// List, describe and abort transactions
     Txn(TxnArgs),
-    /// Carry records into databases
+    /// Carry records into databases, and look after the sinks that do
     Sink(SinkArgs),
     /// Describe the cluster
     Cluster(ClusterArgs),
@@ -469,6 +469,10 @@ mod tests {
         check("cluster describe", true);
         check("sink run rides.toml -b h:1", true);
         check("sink plan rides.toml", true);
+        check("sink list -b h:1,i:2 -o wide", true);
+        check("sink status rides -o json", true);
+        check("sink pause rides", true);
+        check("sink resume rides.toml", true);
         check("config list retention -o json", true);
         check("config describe retention.ms", true);
         check("bench produce t -b h:1 -n 5 --partitions 6 --config a=b --acks 1 -z lz4 --rate 7", true);

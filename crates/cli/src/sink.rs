@@ -1,48 +1,115 @@
-//! `ottla sink`: records into databases.
+//! `ottla sink …`
 
-use std::io::Write as _;
+mod control;
+mod notes;
+mod status;
+
 use std::path::Path;
-use std::time::Duration;
 
 use client::Client;
-use rt::{Instant, Rt};
-use sink::{Definition, Note, Target as _};
-use sinks::RunError;
+use rt::Rt;
+use sink::{Definition, Fault, Target as _};
+use sinks::{Board, RunError};
 
-use crate::args::{DEFAULT_BOOTSTRAP, SinkArgs, SinkCommand, SinkFileArgs};
-use crate::failure::Failure;
+use crate::args::{ConnectArgs, DEFAULT_BOOTSTRAP, SinkArgs, SinkCommand};
+use crate::failure::{Failure, listed};
+use crate::output::Output;
+use notes::Notes;
 
-/// Time between two lines about rows.
-const RATE_INTERVAL: Duration = Duration::from_secs(10);
-
-/// Runs the command.
+/// Runs one of the commands.
 pub(crate) async fn run(rt: &Rt, args: SinkArgs) -> Result<(), Failure> {
-    match args.command {
-        SinkCommand::Plan { sink } => plan(rt, &sink).await,
-        SinkCommand::Run { sink } => work(rt, &sink).await,
+    let mut output = Output::new(args.output.output);
+    let done = match args.command {
+        SinkCommand::Run { file } => return work(rt, &file, args.bootstrap).await,
+        SinkCommand::Plan { file } => return plan(rt, &file, args.bootstrap).await,
+        SinkCommand::List => {
+            let client = connect(rt, args.bootstrap, None).await?;
+            status::list(&client, &mut output).await
+        }
+        SinkCommand::Status { sink } => {
+            let chosen = Chosen::find(rt, &sink, args.bootstrap).await?;
+            status::run(&chosen, &mut output).await
+        }
+        SinkCommand::Pause { sink } => {
+            let chosen = Chosen::find(rt, &sink, args.bootstrap).await?;
+            control::run(&chosen, true, &mut output).await
+        }
+        SinkCommand::Resume { sink } => {
+            let chosen = Chosen::find(rt, &sink, args.bootstrap).await?;
+            control::run(&chosen, false, &mut output).await
+        }
+    };
+    // What was found out before something failed is told all the same.
+    output.finish(rt).await?;
+    done
+}
+
+/// A sink by its name or its file, and its cluster.
+struct Chosen {
+    client: Client,
+    name: String,
+    /// Whether a file says that there is such a sink.
+    is_defined: bool,
+}
+
+impl Chosen {
+    async fn find(rt: &Rt, sink: &str, asked: Option<Vec<String>>) -> Result<Chosen, Failure> {
+        let looks_like_a_file = sink.contains('/') || sink.ends_with(".toml");
+        let definition = match read(rt, Path::new(sink)).await {
+            Ok(definition) => Some(definition),
+            Err(failure) if looks_like_a_file => return Err(failure),
+            // Whatever else lies there is no sink, and it is the name that is meant.
+            Err(_) => None,
+        };
+        let client = connect(rt, asked, definition.as_ref()).await?;
+        let is_defined = definition.is_some();
+        let name = definition.map_or_else(|| sink.to_owned(), |definition| definition.name);
+        Ok(Chosen { client, name, is_defined })
+    }
+
+    /// That the cluster has no such sink, with those that may have been meant.
+    fn unknown(&self, board: &Board) -> Failure {
+        let failure = Failure::refused(format!("the cluster has no sink '{}'", self.name));
+        let names = board.sinks().keys().map(String::as_str);
+        match crate::suggest::nearest(&self.name, names).as_slice() {
+            [] => failure.next("`ottla sink list` shows those there are, `ottla sink run FILE` starts one."),
+            near => failure.next(format!("Did you mean {}?", listed(near))),
+        }
     }
 }
 
-async fn plan(rt: &Rt, args: &SinkFileArgs) -> Result<(), Failure> {
-    let definition = read(rt, &args.file).await?;
+async fn plan(rt: &Rt, file: &Path, asked: Option<Vec<String>>) -> Result<(), Failure> {
+    let definition = read(rt, file).await?;
     let schema = match sinks::stated(&definition)? {
         Some(schema) => schema,
         None => {
-            let client = connect(rt, args, &definition).await?;
+            let client = connect(rt, asked, Some(&definition)).await?;
             sinks::schema(&client, &definition).await?.ok_or_else(|| {
                 Failure::refused("the topics have no records to tell columns from")
                     .next("State them under [columns], or produce a record first.")
             })?
         }
     };
-    let database = sinks::open(rt, &definition).await.map_err(RunError::Database)?;
-    let text = database.create(&schema).join(";\n\n") + ";\n";
+    let mut database = sinks::open(rt, &definition).await.map_err(RunError::Database)?;
+    let statements = match database.plan(&schema).await {
+        Ok(statements) => statements,
+        Err(error) if error.fault == Fault::Passing => {
+            eprintln!("The database cannot be asked what is there: {error}. From nothing it would be:");
+            database.create(&schema)
+        }
+        Err(error) => return Err(RunError::Database(error).into()),
+    };
+    if statements.is_empty() {
+        eprintln!("Everything is there: nothing would be made.");
+    }
+    let text: String = statements.iter().map(|statement| format!("{statement};\n")).collect();
     crate::output::write_out(rt, text.into_bytes()).await.map(drop)
 }
 
-async fn work(rt: &Rt, args: &SinkFileArgs) -> Result<(), Failure> {
-    let definition = read(rt, &args.file).await?;
-    let client = connect(rt, args, &definition).await?;
+async fn work(rt: &Rt, file: &Path, asked: Option<Vec<String>>) -> Result<(), Failure> {
+    let definition = read(rt, file).await?;
+    let bootstrap = bootstrap(asked, Some(&definition));
+    let client = sinks::connect(rt, bootstrap, &definition.name).await?;
     let signal = async {
         // A process that hears of no signals ends without one.
         drop(rt::os::termination_signal().await);
@@ -62,68 +129,25 @@ impl From<RunError> for Failure {
 }
 
 async fn read(rt: &Rt, file: &Path) -> Result<Definition, Failure> {
-    let text = text_of(rt, file).await?;
+    let (fs, owned) = (rt.fs().clone(), file.to_owned());
+    let bytes = rt.blocking(move || fs.read(&owned)).await;
+    let bytes = bytes.map_err(|error| Failure::input(error.to_string()))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| Failure::input(format!("{} is no text", file.display())))?;
     Definition::parse(&text).map_err(|error| Failure::input(error.to_string()).after(file.display()))
 }
 
-async fn text_of(rt: &Rt, file: &Path) -> Result<String, Failure> {
-    let (fs, owned) = (rt.fs().clone(), file.to_owned());
-    let bytes =
-        rt.blocking(move || fs.read(&owned)).await.map_err(|error| Failure::input(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|_| Failure::input(format!("{} is no text", file.display())))
+/// The addresses that are asked for, else those that the file names.
+fn bootstrap(asked: Option<Vec<String>>, definition: Option<&Definition>) -> Vec<String> {
+    let named = || definition.and_then(|definition| definition.bootstrap.clone());
+    asked.or_else(named).unwrap_or_else(|| vec![DEFAULT_BOOTSTRAP.to_owned()])
 }
 
-async fn connect(rt: &Rt, args: &SinkFileArgs, definition: &Definition) -> Result<Client, Failure> {
-    let bootstrap = args.bootstrap.clone().or_else(|| definition.bootstrap.clone());
-    let bootstrap = bootstrap.unwrap_or_else(|| vec![DEFAULT_BOOTSTRAP.to_owned()]);
-    Ok(sinks::connect(rt, bootstrap, &definition.name).await?)
-}
-
-/// What the worker says, as lines on standard error.
-struct Notes {
-    rt: Rt,
-    sink: String,
-    rows: usize,
-    since: Option<Instant>,
-    last: Option<Note>,
-}
-
-impl Notes {
-    fn new(rt: &Rt, sink: &str) -> Notes {
-        Notes { rt: rt.clone(), sink: sink.to_owned(), rows: 0, since: None, last: None }
-    }
-
-    fn take(&mut self, note: Note) {
-        if let Note::Committed { rows, .. } = note {
-            return self.count(rows);
-        }
-        if self.last.as_ref() == Some(&note) {
-            return;
-        }
-        match &note {
-            Note::Assigned(places) => self.say(&format!("{} partitions are this worker's", places.len())),
-            Note::Stopped { place, reason } => self.say(&format!("{place} waits: {reason}")),
-            Note::Trouble(trouble) => self.say(&format!("{trouble}; trying again")),
-            Note::Recovered => self.say("all is well again"),
-            Note::Paused => self.say("paused"),
-            Note::Resumed => self.say("goes on"),
-            Note::Committed { .. } | Note::Begun { .. } | Note::Revoked => {}
-        }
-        self.last = Some(note);
-    }
-
-    /// The first rows are worth a line at once, the others one now and then.
-    fn count(&mut self, rows: usize) {
-        self.rows += rows;
-        let now = self.rt.now();
-        if self.since.is_none_or(|since| since + RATE_INTERVAL <= now) && 0 < self.rows {
-            self.since = Some(now);
-            self.say(&format!("{} rows written by this worker", self.rows));
-        }
-    }
-
-    fn say(&self, line: &str) {
-        // Nobody may be listening any more, which is no reason to stop.
-        drop(writeln!(std::io::stderr(), "sink {}: {line}", self.sink));
-    }
+/// A client for questions, which gives up earlier than a worker's.
+async fn connect(
+    rt: &Rt,
+    asked: Option<Vec<String>>,
+    definition: Option<&Definition>,
+) -> Result<Client, Failure> {
+    crate::connect(rt, &ConnectArgs { bootstrap: bootstrap(asked, definition) }).await
 }

@@ -4,9 +4,25 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::args::OutputArgs;
+
 /// Sinks.
 #[derive(Debug, Args)]
 pub struct SinkArgs {
+    /// Addresses to find the cluster at [default: what the sink's file says, else 127.0.0.1:9092]
+    #[arg(
+        long,
+        short = 'b',
+        value_name = "HOST:PORT",
+        env = "OTTLA_BOOTSTRAP",
+        value_delimiter = ',',
+        value_parser = super::address,
+        global = true,
+        display_order = 900
+    )]
+    pub(crate) bootstrap: Option<Vec<String>>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
     #[command(subcommand)]
     pub(crate) command: SinkCommand,
 }
@@ -17,35 +33,57 @@ pub(crate) enum SinkCommand {
     ///
     /// Run it as often as wanted, on as many machines: the workers share the topics' partitions, and take over from each
     /// other. The database keeps how far they came, in a table ottla_offsets that is written in the transaction of the rows.
+    /// `serve` runs sinks, too: [[sink]] in its configuration file has the keys of this file.
     #[command(after_help = FILE_HELP)]
     Run {
-        #[command(flatten)]
-        sink: SinkFileArgs,
+        /// What the sink is, as TOML; see below
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
     /// Print the statements that would make the tables; nothing is run
     #[command(after_help = FILE_HELP)]
     Plan {
-        #[command(flatten)]
-        sink: SinkFileArgs,
+        /// What the sink is, as TOML; see below
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
-}
+    /// List the sinks of a cluster; -o wide also what they read and write
+    #[command(after_help = "\
+STATES
+  running   starting   paused   stopped: it has no workers
+  failing   a worker is in trouble, and tries again          failed    its workers ended with errors
+  waiting   a partition is not read on: see status           silent    its workers are not heard of
 
-/// Which sink, and where its cluster is.
-#[derive(Debug, Args)]
-pub(crate) struct SinkFileArgs {
-    /// What the sink is, as TOML; see below
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// Addresses to find the cluster at [default: what the file says, else 127.0.0.1:9092]
-    #[arg(
-        long,
-        short = 'b',
-        value_name = "HOST:PORT",
-        env = "OTTLA_BOOTSTRAP",
-        value_delimiter = ',',
-        value_parser = super::address
-    )]
-    pub(crate) bootstrap: Option<Vec<String>>,
+JSON, an object for each sink
+  sink, state, workers, rows_per_s, lag, table, topics, database, group, error; what is not known is null")]
+    List,
+    /// Show how far a sink came, how far behind it is, and how its workers do; -o wide also since when
+    #[command(after_help = "\
+It asks the cluster only, so it tells while the database is away. Lag is in records, and in seconds: the age of the oldest
+record that is not in the table.
+
+JSON, one object
+  sink, state, topics, table, database, group, rows_per_s, lag, lag_s, error,
+  partitions [{topic, partition, owner, next, end, lag, lag_s, last_commit, stopped}],
+  workers [{worker, state, partitions, rows, rows_per_s, last_commit, host, pid, started, seen, last_error_at,
+  last_error}]; what is not known is null, times are milliseconds since 1970")]
+    Status {
+        /// Its name, or its file
+        #[arg(value_name = "NAME|FILE")]
+        sink: String,
+    },
+    /// Let a sink's workers keep their partitions, and neither read nor write
+    Pause {
+        /// Its name, or its file
+        #[arg(value_name = "NAME|FILE")]
+        sink: String,
+    },
+    /// Let a paused sink go on
+    Resume {
+        /// Its name, or its file
+        #[arg(value_name = "NAME|FILE")]
+        sink: String,
+    },
 }
 
 const FILE_HELP: &str = "\
