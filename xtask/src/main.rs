@@ -105,9 +105,13 @@ fn test(workspace: &Workspace, report: &Report, arguments: &[String]) -> Result<
     let jars = (wants("unit") || wants("java") || reference) && suite::java::fetch(workspace, report);
     if wants("unit") {
         report.step("unit", || {
-            // The sinks' tests want the server.
-            if !Path::new("/usr/lib/postgresql").exists() {
-                packages::install(report, "postgresql")?;
+            // The sinks' tests want the servers.
+            for (place, package) in
+                [("/usr/lib/postgresql", "postgresql"), ("/usr/sbin/mariadbd", "mariadb-server")]
+            {
+                if !Path::new(place).exists() {
+                    packages::install(report, package)?;
+                }
             }
             checks::unit(workspace, jars)
         });

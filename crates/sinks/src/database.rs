@@ -4,17 +4,20 @@ use std::path::Path;
 
 use rt::Rt;
 use sink::{Batch, Claim, Definition, Fault, Granted, Password, Schema, Target, TargetError};
+use sink_mysql::Mysql;
 use sink_postgres::Postgres;
 use sink_sqlite::Sqlite;
 
 /// The schemes there are, as a user who named another one is told.
-const SCHEMES: &str = "postgres://USER@HOST:PORT/DATABASE and sqlite:PATH";
+const SCHEMES: &str = "postgres://USER@HOST:PORT/DATABASE, mysql://USER@HOST:PORT/DATABASE and sqlite:PATH";
 
 /// A database.
 #[allow(clippy::large_enum_variant, reason = "a worker has one, and moves it a few times in its life")]
 pub enum Database {
     /// PostgreSQL.
     Postgres(Postgres),
+    /// MySQL or MariaDB.
+    Mysql(Mysql),
     /// SQLite.
     Sqlite(Sqlite),
 }
@@ -29,6 +32,7 @@ pub async fn open(rt: &Rt, definition: &Definition) -> Result<Database, TargetEr
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         "postgres" | "postgresql" => Postgres::new(rt, url, password.as_deref()).map(Database::Postgres),
+        "mysql" => Mysql::new(rt, url, password.as_deref()).map(Database::Mysql),
         "sqlite" => Sqlite::new(rt, url, password.as_deref()).map(Database::Sqlite),
         // Only the scheme is shown: what follows may hold a password.
         _ => Err(lasting(format!("'{scheme}:' is no database that sinks write into; there is {SCHEMES}"))),
@@ -61,6 +65,7 @@ impl Target for Database {
     fn create(&self, schema: &Schema) -> Vec<String> {
         match self {
             Database::Postgres(target) => target.create(schema),
+            Database::Mysql(target) => target.create(schema),
             Database::Sqlite(target) => target.create(schema),
         }
     }
@@ -68,6 +73,7 @@ impl Target for Database {
     async fn plan(&mut self, schema: &Schema) -> Result<Vec<String>, TargetError> {
         match self {
             Database::Postgres(target) => target.plan(schema).await,
+            Database::Mysql(target) => target.plan(schema).await,
             Database::Sqlite(target) => target.plan(schema).await,
         }
     }
@@ -75,6 +81,7 @@ impl Target for Database {
     async fn prepare(&mut self, schema: &Schema) -> Result<Schema, TargetError> {
         match self {
             Database::Postgres(target) => target.prepare(schema).await,
+            Database::Mysql(target) => target.prepare(schema).await,
             Database::Sqlite(target) => target.prepare(schema).await,
         }
     }
@@ -82,6 +89,7 @@ impl Target for Database {
     async fn claim(&mut self, sink: &str, claims: &[Claim]) -> Result<Vec<Granted>, TargetError> {
         match self {
             Database::Postgres(target) => target.claim(sink, claims).await,
+            Database::Mysql(target) => target.claim(sink, claims).await,
             Database::Sqlite(target) => target.claim(sink, claims).await,
         }
     }
@@ -89,6 +97,7 @@ impl Target for Database {
     async fn commit(&mut self, sink: &str, schema: &Schema, batch: &Batch) -> Result<bool, TargetError> {
         match self {
             Database::Postgres(target) => target.commit(sink, schema, batch).await,
+            Database::Mysql(target) => target.commit(sink, schema, batch).await,
             Database::Sqlite(target) => target.commit(sink, schema, batch).await,
         }
     }
@@ -113,7 +122,7 @@ mod tests {
     fn what_cannot_be_opened_is_said_without_what_may_be_secret() {
         assert_eq!(
             refused("url = 'oracle://scott:tiger@h/d'"),
-            "'oracle:' is no database that sinks write into; there is postgres://USER@HOST:PORT/DATABASE and sqlite:PATH"
+            "'oracle:' is no database that sinks write into; there is postgres://USER@HOST:PORT/DATABASE, mysql://USER@HOST:PORT/DATABASE and sqlite:PATH"
         );
         assert_eq!(
             refused("url = 'postgres://scott:tiger@h/d'"),

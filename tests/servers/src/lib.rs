@@ -11,11 +11,13 @@
     reason = "this runs processes of the real operating system, for those who fail where it fails"
 )]
 
+mod mariadb;
 mod postgres;
 
 use std::net::TcpListener;
 use std::process::Command;
 
+pub use mariadb::MariaDb;
 pub use postgres::Postgres;
 
 /// What a command prints, without the space around it.

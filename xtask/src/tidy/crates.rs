@@ -28,6 +28,7 @@ const ORDER: &[&str] = &[
     "load",
     "sink",
     "sink-postgres",
+    "sink-mysql",
     "sink-sqlite",
     "sinks",
     "quorum",

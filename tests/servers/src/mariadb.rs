@@ -1,0 +1,134 @@
+//! MariaDB, of Debian's package `mariadb-server`, with the settings that the server itself has.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::{free_port, is_root, run, skip};
+
+const PROGRAM: &str = "/usr/sbin/mariadbd";
+
+/// Longest wait for it to serve; far more than it takes.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A server.
+pub struct MariaDb {
+    folder: PathBuf,
+    port: u16,
+    /// None after a server that did not start.
+    child: Mutex<Option<Child>>,
+}
+
+impl MariaDb {
+    /// Starts one; none where it is not installed.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start(name: &str) -> Option<MariaDb> {
+        let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+        MariaDb::start_at(&folder)
+    }
+
+    /// Starts one in a folder that is not there yet, and below which is enough room.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start_at(folder: &Path) -> Option<MariaDb> {
+        if !Path::new(PROGRAM).exists() {
+            skip("MariaDB");
+            return None;
+        }
+        std::fs::create_dir_all(folder).expect("a folder");
+        let server = MariaDb { folder: folder.to_owned(), port: free_port(), child: Mutex::new(None) };
+        let mut install = Command::new("mariadb-install-db");
+        install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
+        install.arg(server.option("datadir", "data")).args(user());
+        run(&mut install);
+        std::fs::write(
+            folder.join("users.sql"),
+            "CREATE DATABASE IF NOT EXISTS ottla;\nCREATE USER IF NOT EXISTS ottla@'127.0.0.1';\n\
+             GRANT ALL ON *.* TO ottla@'127.0.0.1' WITH GRANT OPTION;\n",
+        )
+        .expect("a file");
+        server.start_again();
+        Some(server)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn option(&self, name: &str, file: &str) -> String {
+        format!("--{name}={}", self.folder.join(file).display())
+    }
+
+    /// Starts it on what is there.
+    fn start_again(&self) {
+        let mut command = Command::new(PROGRAM);
+        command.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve"]).args(user());
+        command.arg(self.option("datadir", "data")).arg(self.option("socket", "data/socket"));
+        command.arg(self.option("init-file", "users.sql")).arg(format!("--port={}", self.port));
+        let log = std::fs::File::create(self.folder.join("log")).expect("a file");
+        let mut child = command.stdout(Stdio::null()).stderr(log).spawn().expect("a server");
+        let deadline = Instant::now() + PATIENCE;
+        while !self.client().args(["-e", "SELECT 1"]).output().is_ok_and(|told| told.status.success()) {
+            let log = || std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            let has_ended = child.try_wait().expect("its state").is_some();
+            assert!(!has_ended && Instant::now() < deadline, "it does not start: {}", log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        *self.child.lock().expect("no panic before") = Some(child);
+    }
+
+    fn kill(&self) {
+        if let Some(mut child) = self.child.lock().expect("no panic before").take() {
+            // It may have ended by itself.
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+
+    /// Kills it (`kill -9`), and starts it again on what that left.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn kill_and_start_again(&self) {
+        self.kill();
+        self.start_again();
+    }
+
+    /// Its address, for a user who may do anything.
+    pub fn url(&self) -> String {
+        format!("mysql://ottla@127.0.0.1:{}/ottla", self.port)
+    }
+
+    /// `mariadb` on it, whose answers have no heads, and a tab between columns.
+    pub fn client(&self) -> Command {
+        let mut command = Command::new("mariadb");
+        command.args(["--no-defaults", "--batch", "--skip-column-names", "-h", "127.0.0.1", "-u", "ottla"]);
+        command.arg(format!("-P{}", self.port)).args(["-D", "ottla"]);
+        command
+    }
+
+    /// What a statement answers, with | between columns.
+    ///
+    /// # Panics
+    /// It is refused.
+    pub fn ask(&self, statement: &str) -> String {
+        run(self.client().args(["-e", statement])).replace('\t', "|")
+    }
+}
+
+impl Drop for MariaDb {
+    fn drop(&mut self) {
+        self.kill();
+        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+/// Root's server runs as the user that the package made.
+fn user() -> Option<&'static str> {
+    is_root().then_some("--user=mysql")
+}
