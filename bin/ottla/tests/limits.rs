@@ -9,6 +9,7 @@
 )]
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,6 +18,7 @@ use std::time::Duration;
 use client::{Admin, Client, NewTopic, TopicPartition};
 use model::{ErrorCode, TopicName};
 use rt::Rt;
+use rt::channel::watch;
 use sim_tests::draw::Draw;
 use sim_tests::hostile::{frames, served};
 use sim_tests::process::{Folder, Process};
@@ -112,6 +114,7 @@ async fn beside_a_neighbour(
     let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let working = neighbour(rt.clone(), broker.address(), place, Arc::clone(&stop), Arc::clone(&done));
     let task = rt.spawn("neighbour", working);
+    until(rt, "the neighbour gets nothing done", || 0 < done.load(Ordering::Relaxed)).await;
     meanwhile.await;
     let before = done.load(Ordering::Relaxed);
     while done.load(Ordering::Relaxed) < before + 2 {
@@ -178,6 +181,123 @@ fn idle_connections_and_slow_readers_cost_little_and_disturb_nobody() {
         drop((idle, slow));
     })
     .unwrap();
+}
+
+/// Descriptors of a broker that has few; half of them are for connections.
+const FEW_DESCRIPTORS: u32 = 128;
+
+/// A broker that has few descriptors, and what it says in its log.
+fn start_with_few_descriptors(folder: &Folder) -> (Process, PathBuf) {
+    let said = folder.path().join("said");
+    let mut serve = Command::new("sh");
+    serve.args(["-c", &format!("ulimit -n {FEW_DESCRIPTORS}; exec \"$0\" \"$@\" 2> {}", said.display())]);
+    serve.args([env!("CARGO_BIN_EXE_ottla"), "serve", "--listen", "127.0.0.1:0", "--data-dir"]);
+    (Process::start(serve.arg(folder.path().join("data"))), said)
+}
+
+/// Connects and asks; says so in `answered` until it is dropped.
+async fn visit(rt: Rt, address: SocketAddr, answered: Arc<AtomicU64>, leave: watch::Receiver<bool>) {
+    let mut leave = leave;
+    let mut connection = Raw::connect(&rt, address).await.unwrap();
+    connection.send(&raw::frame(1, &ApiVersionsRequest::default(), 0)).await.unwrap();
+    connection.receive().await.expect("whoever waits is served in the end");
+    answered.fetch_add(1, Ordering::Relaxed);
+    // An error is an end of the test, too.
+    let _ = leave.wait_for(|leave| *leave).await;
+}
+
+async fn until(rt: &Rt, what: &str, holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            rt.sleep(Duration::from_millis(1)).await;
+        }
+    };
+    rt.timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what}"));
+}
+
+#[test]
+fn connections_for_which_there_are_no_descriptors_wait_and_disturb_nobody() {
+    let folder = folder("descriptors");
+    let (broker, said) = start_with_few_descriptors(&folder);
+    rt::os::run(|rt| async move {
+        let client = broker.client(&rt).await;
+        let (answered, (leave, left)) = (Arc::new(AtomicU64::new(0)), watch::channel(false));
+        let crowd = u64::from(FEW_DESCRIPTORS);
+        let mut connection = Raw::connect(&rt, broker.address()).await.unwrap();
+        assert!(
+            !is_read(&mut connection, &create_topic(&client, "first").await, 0).await,
+            "nothing is there yet"
+        );
+        let mut visitors = Vec::new();
+        beside_a_neighbour(&rt, &broker, &client, async {
+            for _ in 0..crowd {
+                let visitor = visit(rt.clone(), broker.address(), Arc::clone(&answered), left.clone());
+                visitors.push(rt.spawn("visitor", visitor));
+            }
+            // All places are taken but those of the client and the neighbour, and one that the listener keeps.
+            let places = u64::from(FEW_DESCRIPTORS / 2);
+            until(&rt, "places are left", || places - 8 <= answered.load(Ordering::Relaxed)).await;
+        })
+        .await;
+        assert!(answered.load(Ordering::Relaxed) < u64::from(FEW_DESCRIPTORS / 2), "the others wait");
+
+        // Each has a file of its own, and there are more of them than descriptors.
+        for number in 0..crowd {
+            let place = create_topic(&client, &format!("topic-{number}")).await;
+            assert_eq!(produce(&mut connection, &place, 100).await, (ErrorCode::None, 0), "{place}");
+        }
+        leave.send_replace(true);
+        until(&rt, "the others wait for ever", || answered.load(Ordering::Relaxed) == crowd).await;
+        until(&rt, "some stay", || visitors.iter().all(rt::Task::is_finished)).await;
+    })
+    .unwrap();
+    let said = std::fs::read_to_string(said).unwrap();
+    assert!(
+        said.contains("at most 64 connections are served at a time: this process may open 128 files"),
+        "{said}"
+    );
+    assert!(!said.contains("ERROR"), "{said}");
+}
+
+#[test]
+fn a_broker_that_has_no_descriptor_for_a_connection_says_so_and_serves_the_others() {
+    let folder = folder("no-descriptor");
+    let (broker, said) = start_with_few_descriptors(&folder);
+    let allow = |descriptors: u32| {
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args([
+            "--pid",
+            &broker.pid().to_string(),
+            &format!("--nofile={descriptors}:{FEW_DESCRIPTORS}"),
+        ]);
+        assert!(prlimit.status().unwrap().success());
+    };
+    let (broker, file) = (&broker, &said);
+    rt::os::run(|rt| async move {
+        let client = broker.client(&rt).await;
+        let (answered, (leave, left)) = (Arc::new(AtomicU64::new(0)), watch::channel(false));
+        beside_a_neighbour(&rt, broker, &client, async {
+            // Fewer than it has open.
+            allow(8);
+            rt.spawn("visitor", visit(rt.clone(), broker.address(), Arc::clone(&answered), left.clone()));
+            until(&rt, "it says nothing", || {
+                std::fs::read_to_string(file).unwrap().contains("cannot accept a connection: ")
+            })
+            .await;
+        })
+        .await;
+        assert_eq!(answered.load(Ordering::Relaxed), 0);
+        allow(FEW_DESCRIPTORS);
+        until(&rt, "nobody is served again", || answered.load(Ordering::Relaxed) == 1).await;
+        leave.send_replace(true);
+    })
+    .unwrap();
+    let said = std::fs::read_to_string(&said).unwrap();
+    let line = "cannot accept a connection: Too many open files (os error 24); those that are there are served, and the \
+                next one is tried again every 50 ms";
+    assert_eq!(said.matches(line).count(), 1, "{said}");
+    assert!(said.contains("connections are accepted again"), "{said}");
+    assert!(!said.contains("ERROR"), "{said}");
 }
 
 #[test]

@@ -32,7 +32,7 @@ use crate::fetch_sessions::FetchSessions;
 use crate::flusher;
 use crate::listeners::{self, Listeners, Open};
 use crate::markers;
-use crate::node::Node;
+use crate::node::{Node, descriptors_for_files};
 use crate::partition::{Opener, PartitionTable};
 use crate::producer_ids::ProducerIds;
 use crate::reconciler::Reconciler;
@@ -242,7 +242,8 @@ async fn open_storage(rt: &Rt, config: &BrokerConfig) -> Result<Arc<Storage>, St
     let (rt_inside, node_id) = (rt.clone(), config.node_id);
     let opened = rt.blocking(move || {
         let draw = || draw_uuid(&rt_inside);
-        Storage::open(rt_inside.fs(), &path, node_id, draw)
+        let descriptors = descriptors_for_files(&rt_inside);
+        Storage::open(rt_inside.fs(), &path, node_id, descriptors, draw)
     });
     opened.await.map(Arc::new).map_err(StartError::DataDir)
 }

@@ -120,9 +120,8 @@ impl Node {
     pub(crate) async fn limit_connections(&self, image: &Image) {
         let Ok(config) = BrokerConfig::resolve(&self.layers(image)) else { return };
         let descriptors = self.rt.descriptors_max();
-        let for_files = limits::FILE_DESCRIPTORS_RESERVED.min(descriptors / 2);
         let wanted = config.connections_max.min(limits::CONNECTIONS_MAX);
-        let total = wanted.min(descriptors - for_files);
+        let total = wanted.min(descriptors - descriptors_for_files(&self.rt));
         if total < wanted {
             tracing::info!(
                 "at most {total} connections are served at a time: this process may open {descriptors} files"
@@ -263,4 +262,9 @@ pub(crate) fn topic_config(
 ) -> TopicConfig {
     let own = image.config(&ConfigResource::topic(topic)).map(Arc::as_ref);
     TopicConfig::resolve(&controller::layers(image, broker, settings), own)
+}
+
+/// How many descriptors of the process connections leave to files.
+pub(crate) fn descriptors_for_files(rt: &Rt) -> u32 {
+    limits::FILE_DESCRIPTORS_RESERVED.min(rt.descriptors_max() / 2)
 }

@@ -53,14 +53,17 @@ pub struct Positions {
 }
 
 impl Storage {
-    /// Takes the folder; `draw` gives the ids a new one needs.
+    /// Takes the folder; `draw` gives the ids a new one needs, and so many descriptors are left to its files.
     pub fn open(
         fs: &Fs,
         path: &Path,
         node_id: BrokerId,
+        descriptors: u32,
         draw: impl FnMut() -> Uuid,
     ) -> Result<Storage, DataDirError> {
         let data = DataDir::open(fs, path, Owner { node_id, cluster_id: None }, draw)?;
+        // The other half is for what is open only while it is used.
+        let kept_open = usize::try_from(descriptors / 2).unwrap_or(usize::MAX);
         Ok(Storage {
             fs: fs.clone(),
             found: Mutex::new(Found {
@@ -69,7 +72,7 @@ impl Storage {
                 cleaner_offsets: read_or_do_without(&data, Checkpoint::CleanerOffset),
             }),
             data,
-            files: Arc::new(OpenFiles::new(limits::OPEN_SEGMENTS_MAX)),
+            files: Arc::new(OpenFiles::new(limits::OPEN_SEGMENTS_MAX.min(kept_open))),
         })
     }
 

@@ -38,6 +38,11 @@ impl Process {
         Process { child, address }
     }
 
+    /// Its number in the system.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where it serves.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -79,6 +84,14 @@ impl Process {
         // It may have ended by itself.
         drop(self.child.kill());
         drop(self.child.wait());
+    }
+
+    /// Waits until it ends by itself; its exit code.
+    ///
+    /// # Panics
+    /// The system does not tell.
+    pub fn ended(&mut self) -> Option<i32> {
+        self.child.wait().expect("an end").code()
     }
 
     /// Ends it as a user does, and waits until it is gone.
