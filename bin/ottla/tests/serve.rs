@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -159,6 +160,41 @@ fn the_folder_of_another_node_is_left_as_it_is() {
     assert!(code == Some(1) && said.starts_with(&start) && said.ends_with(end), "{code:?} {said}");
     assert!(is_clean(&folder), "its own node still trusts what it closed");
     stopped(serve_anywhere(&folder));
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a test connects as anybody may")]
+fn localhost_is_listened_on_at_both_of_its_addresses_and_one_port() {
+    let folder = Folder::new("named");
+    let mut command = serve(&folder);
+    let mut child = Stopped(command.args(["--listen", "localhost:0"]).spawn().unwrap());
+    let mut ready = String::new();
+    BufReader::new(child.0.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let addresses: Vec<SocketAddr> =
+        ready.split_whitespace().skip(1).map_while(|address| address.parse().ok()).collect();
+    let hosts: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
+    // A machine may lack the second.
+    let has_v6 = TcpListener::bind("[::1]:0").is_ok();
+    assert_eq!(hosts, if has_v6 { &["127.0.0.1", "::1"][..] } else { &["127.0.0.1"] }, "{ready}");
+    for address in
+        addresses.iter().chain(&("localhost", addresses[0].port()).to_socket_addrs().unwrap().next())
+    {
+        assert_eq!(address.port(), addresses[0].port(), "{ready}");
+        TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+    }
+}
+
+#[test]
+fn a_listener_of_a_name_that_nobody_has_is_named() {
+    let folder = Folder::new("nameless");
+    let mut command = serve(&folder);
+    // Reserved for names that do not exist (RFC 6761).
+    command.args(["--listen", "nobody.invalid:0"]);
+    let (code, said) = refused(command);
+    let start = "ottla: cannot listen on 'PLAINTEXT://nobody.invalid:0': 'nobody.invalid' is no address and no name of one (";
+    let end = "); use one of this machine's, localhost, or 0.0.0.0 for all\n";
+    assert!(code == Some(1) && said.starts_with(start) && said.ends_with(end), "{code:?} {said}");
+    assert!(!folder.0.join("data").exists(), "nothing was made");
 }
 
 #[test]
