@@ -20,7 +20,7 @@ pub use file::{File, FileSlice, SliceOwner};
 pub use fs::{Entry, FileLock, Fs, Open};
 pub use instant::Instant;
 pub use runtime::{Elapsed, Rt};
-pub use socket::{Listener, Stream};
+pub use socket::{Listener, Stream, Transport};
 pub use task::Task;
 
 /// What [`select!`] expands to; not for direct use.

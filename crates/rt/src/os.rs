@@ -30,7 +30,7 @@ pub(crate) use files::{
     remove_dir_all, remove_file, rename, sync_dir, total_bytes,
 };
 use lanes::Lanes;
-pub(crate) use sockets::{Listener, More, Stream, lookup};
+pub(crate) use sockets::{Listener, More, Stream, connect_local, lookup};
 
 use crate::{Instant, Rt};
 

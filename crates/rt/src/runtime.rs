@@ -3,10 +3,11 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Fs, Instant, Listener, Stream, Task, os, sim, socket, task};
+use crate::{Fs, Instant, Listener, Stream, Task, Transport, os, sim, socket, task};
 
 /// The door to the outside world: cheap to clone, given to everything that needs time, randomness, tasks, files or
 /// sockets. Behind it is the operating system or the simulator.
@@ -204,6 +205,14 @@ impl Rt {
         match &self.kind {
             Kind::Os(_) => os::lookup(host).await,
             Kind::Sim(node) => node.lookup(host),
+        }
+    }
+
+    /// A connection to a socket of this machine's, for a driver that brings its own protocol ([`Stream::into_transport`]).
+    pub async fn connect_local(&self, path: &Path) -> io::Result<impl Transport> {
+        match &self.kind {
+            Kind::Os(_) => os::connect_local(path).await,
+            Kind::Sim(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 

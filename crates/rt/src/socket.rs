@@ -22,6 +22,11 @@ pub(crate) enum ListenerKind {
     Sim(sim::Listener),
 }
 
+/// What carries bytes both ways for a driver of its own protocol.
+pub trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for T {}
+
 /// One TCP connection; dropping it closes it. Sends leave at once (TCP_NODELAY).
 pub struct Stream(pub(crate) StreamKind);
 
@@ -121,7 +126,7 @@ impl Stream {
 
     /// The connection for a driver that brings its own protocol and speaks tokio's traits, as those of databases do. The
     /// simulator has no such peers.
-    pub fn into_transport(self) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
+    pub fn into_transport(self) -> io::Result<impl Transport> {
         match self.0 {
             StreamKind::Os(stream) => Ok(stream.into_transport()),
             StreamKind::Sim(_) => Err(io::ErrorKind::Unsupported.into()),

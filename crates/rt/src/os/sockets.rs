@@ -6,13 +6,14 @@
 
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::BytesMut;
 use rustix::net::{RecvFlags, SendFlags};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::Interest;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 use crate::{FileSlice, file};
 
@@ -68,6 +69,13 @@ impl Listener {
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
+}
+
+/// A connection to a socket that has a name in the file system.
+pub(crate) async fn connect_local(path: &Path) -> io::Result<UnixStream> {
+    let named =
+        |err: io::Error| io::Error::new(err.kind(), format!("cannot connect to {}: {err}", path.display()));
+    UnixStream::connect(path).await.map_err(named)
 }
 
 /// The addresses of a host, each once.
