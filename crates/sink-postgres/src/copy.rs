@@ -6,17 +6,30 @@ use sink::{Rows, Value};
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
 /// Microseconds from 1970, where ours count from, to 2000, where PostgreSQL's do.
-const EPOCH_US: i64 = 946_684_800_000_000;
+pub(crate) const EPOCH_US: i64 = 946_684_800_000_000;
 
 /// Version of the format of a jsonb value.
-const JSONB_VERSION: u8 = 1;
+pub(crate) const JSONB_VERSION: u8 = 1;
 
 /// About how many bytes are handed over at once.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// The chunks of a COPY of `rows`, made as they are asked for.
-pub(crate) fn chunks(rows: &Rows) -> impl Iterator<Item = Bytes> {
-    let mut left = Some(rows.iter());
+/// A column that rows are copied into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Which value of a row it takes.
+    pub(crate) column: usize,
+    /// Whether its JSON is of the type jsonb.
+    pub(crate) is_jsonb: bool,
+}
+
+/// The chunks of a COPY of these rows, made as they are asked for.
+pub(crate) fn chunks<'a>(
+    rows: &'a Rows,
+    taken: &[&'a [Value]],
+    targets: &[Target],
+) -> impl Iterator<Item = Bytes> {
+    let mut left = Some(taken.iter());
     let mut chunk = BytesMut::new();
     chunk.put_slice(SIGNATURE);
     chunk.put_i32(0); // No flags
@@ -29,17 +42,17 @@ pub(crate) fn chunks(rows: &Rows) -> impl Iterator<Item = Bytes> {
                 chunk.put_i16(-1);
                 return Some(chunk.split().freeze());
             };
-            put_row(&mut chunk, rows, row);
+            put_row(&mut chunk, rows, row, targets);
         }
         left = Some(values);
         Some(chunk.split().freeze())
     })
 }
 
-fn put_row(chunk: &mut BytesMut, rows: &Rows, row: &[Value]) {
-    chunk.put_i16(i16::try_from(row.len()).unwrap_or(i16::MAX));
-    for value in row {
-        match value {
+fn put_row(chunk: &mut BytesMut, rows: &Rows, row: &[Value], targets: &[Target]) {
+    chunk.put_i16(i16::try_from(targets.len()).expect("a table has at most 1,600 columns"));
+    for target in targets {
+        match &row[target.column] {
             Value::Absent | Value::Null => chunk.put_i32(-1),
             Value::Boolean(value) => {
                 chunk.put_i32(1);
@@ -62,8 +75,10 @@ fn put_row(chunk: &mut BytesMut, rows: &Rows, row: &[Value]) {
                 chunk.put_slice(rows.text(at).as_bytes());
             }
             Value::Json(at) => {
-                put_length(chunk, at.len() + 1);
-                chunk.put_u8(JSONB_VERSION);
+                put_length(chunk, at.len() + usize::from(target.is_jsonb));
+                if target.is_jsonb {
+                    chunk.put_u8(JSONB_VERSION);
+                }
                 chunk.put_slice(rows.text(at).as_bytes());
             }
         }
@@ -79,25 +94,32 @@ fn put_length(chunk: &mut BytesMut, length: usize) {
 mod tests {
     use super::*;
 
+    fn all(rows: &Rows, width: usize) -> Vec<Bytes> {
+        let targets: Vec<_> = (0..width).map(|column| Target { column, is_jsonb: column == 3 }).collect();
+        chunks(rows, &rows.iter().collect::<Vec<_>>(), &targets).collect()
+    }
+
     #[test]
     fn rows_look_as_the_manual_says() {
-        let mut rows = Rows::new(6);
+        let mut rows = Rows::new(7);
         let mut row = rows.begin();
         row.set(0, Value::Bigint(-2));
         row.set(1, Value::Boolean(true));
         row.set_text(2, "ö");
         row.set_json(3, "{}");
         row.set(4, Value::Timestamp(EPOCH_US + 5));
+        row.set_json(6, "[]");
         let mut expected = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
-        expected.extend(b"\0\x06");
+        expected.extend(b"\0\x07");
         expected.extend(b"\0\0\0\x08\xff\xff\xff\xff\xff\xff\xff\xfe");
         expected.extend(b"\0\0\0\x01\x01");
         expected.extend(b"\0\0\0\x02\xc3\xb6");
         expected.extend(b"\0\0\0\x03\x01{}");
         expected.extend(b"\0\0\0\x08\0\0\0\0\0\0\0\x05");
         expected.extend(b"\xff\xff\xff\xff");
+        expected.extend(b"\0\0\0\x02[]");
         expected.extend(b"\xff\xff");
-        assert_eq!(chunks(&rows).collect::<Vec<_>>().concat(), expected);
+        assert_eq!(all(&rows, 7).concat(), expected);
     }
 
     #[test]
@@ -106,7 +128,7 @@ mod tests {
         for number in 0..100_000 {
             rows.begin().set(0, Value::Bigint(number));
         }
-        let chunks: Vec<_> = chunks(&rows).collect();
+        let chunks = all(&rows, 1);
         assert_eq!(chunks.iter().map(Bytes::len).sum::<usize>(), 19 + 100_000 * 14 + 2);
         assert!(chunks.iter().all(|chunk| chunk.len() < CHUNK_BYTES + 14), "bounded");
     }

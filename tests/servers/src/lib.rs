@@ -18,7 +18,7 @@ use std::net::TcpListener;
 use std::process::Command;
 
 pub use mariadb::MariaDb;
-pub use postgres::Postgres;
+pub use postgres::{Postgres, Session};
 
 /// What a command prints, without the space around it.
 ///

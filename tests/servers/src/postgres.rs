@@ -1,14 +1,18 @@
 //! PostgreSQL, of Debian's package `postgresql`, with the settings it comes with.
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::{free_port, is_root, run, skip};
 
 /// Longest wait for anything that must happen; far more than it takes.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What `psql` says behind each answer of a session.
+const END: &str = "-- end of the answer";
 
 /// A server.
 pub struct Postgres {
@@ -113,6 +117,21 @@ impl Postgres {
         run(self.psql().args(["-c", statement]))
     }
 
+    /// A conversation with it, for many short questions.
+    ///
+    /// # Panics
+    /// There is no `psql`.
+    pub fn session(&self) -> Session {
+        let mut child =
+            self.psql().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("psql is installed");
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        Session {
+            child,
+            input: input.expect("it is piped"),
+            output: BufReader::new(output.expect("it is piped")),
+        }
+    }
+
     /// Waits until a statement answers this.
     ///
     /// # Panics
@@ -128,6 +147,41 @@ impl Postgres {
             assert!(Instant::now() < deadline, "{statement}: {answer}");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+}
+
+/// One `psql` that is asked again and again.
+pub struct Session {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Session {
+    /// What a statement answers.
+    ///
+    /// # Panics
+    /// It is refused, or the server is gone.
+    pub fn ask(&mut self, statement: &str) -> String {
+        writeln!(self.input, "{statement};\n\\echo {END}").expect("psql listens");
+        let mut answer = String::new();
+        loop {
+            let mut line = String::new();
+            let read = self.output.read_line(&mut line).expect("lines of text");
+            assert!(0 < read, "{statement}: psql ended");
+            if line.trim_end() == END {
+                answer.truncate(answer.trim_end().len());
+                return answer;
+            }
+            answer.push_str(&line);
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 
