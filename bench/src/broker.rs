@@ -31,6 +31,8 @@ pub enum System {
     KafkaSynced,
     /// No broker: what the bytes alone cost (`bare.rs`).
     Bare,
+    /// No broker: the same rows by a database's own tools (`sinks/by_hand.rs`).
+    ByHand,
 }
 
 impl System {
@@ -44,6 +46,7 @@ impl System {
             System::Kafka => "kafka",
             System::KafkaSynced => "kafka-synced",
             System::Bare => "bare",
+            System::ByHand => "by hand",
         }
     }
 
@@ -54,13 +57,14 @@ impl System {
             System::Kafka => "in the page cache",
             System::KafkaSynced => "on disk (each batch)",
             System::Bare => "on disk (all at once)",
+            System::ByHand => "committed",
         }
     }
 
     /// Whether it can be run here.
     pub fn is_here(self, setting: &Setting) -> bool {
         match self {
-            System::Ottla | System::Bare => true,
+            System::Ottla | System::Bare | System::ByHand => true,
             System::Kafka | System::KafkaSynced => setting.kafka.is_some(),
         }
     }
@@ -99,7 +103,7 @@ impl System {
             }
             System::Kafka => java(setting, kafka()?, port, ""),
             System::KafkaSynced => java(setting, kafka()?, port, "log.flush.interval.messages=1\n"),
-            System::Bare => bail!("it is no broker"),
+            System::Bare | System::ByHand => bail!("it is no broker"),
         }
     }
 

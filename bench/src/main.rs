@@ -25,6 +25,7 @@ mod process;
 mod report;
 mod scenario;
 mod setting;
+mod sinks;
 mod targets;
 
 use std::process::ExitCode;
@@ -35,9 +36,10 @@ use crate::scenario::Scenario;
 use crate::setting::Setting;
 
 const USAGE: &str = "\
-usage: cargo xtask bench [--check] [--only WORD]…
+usage: cargo xtask bench [--check] [--sinks] [--only WORD]…
 
   --check        compare the median of several runs with bench/targets.txt; exit code 1 when one is missed
+  --sinks        the sinks, which are left out otherwise: --only sink
   --only WORD    only scenarios whose names begin with WORD; may be given several times
 ";
 
@@ -65,12 +67,14 @@ fn run() -> Result<bool> {
     while let Some(word) = words.next() {
         match (word.as_str(), words.len()) {
             ("--check", _) => checks = true,
+            ("--sinks", _) => only.push("sink".to_owned()),
             ("--only", 1..) => only.extend(words.next()),
             (other, _) => bail!("{other} makes no sense here\n\n{USAGE}"),
         }
     }
     let wanted = |scenario: &&Scenario| {
-        only.is_empty() || only.iter().any(|word| scenario.name.starts_with(word.as_str()))
+        let is_named = only.iter().any(|word| scenario.name.starts_with(word.as_str()));
+        is_named || (only.is_empty() && !scenario.name.starts_with("sink"))
     };
     let scenarios: Vec<&Scenario> = scenario::ALL.iter().filter(wanted).collect();
     if scenarios.is_empty() {

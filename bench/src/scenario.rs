@@ -13,6 +13,7 @@ use crate::figure::{Figure, Run, less, more};
 use crate::load::{self, Loaded, Produce};
 use crate::perf_tools;
 use crate::setting::Setting;
+use crate::sinks;
 
 /// One thing to measure.
 pub struct Scenario {
@@ -31,6 +32,7 @@ pub struct Scenario {
 }
 
 const OTTLA: &[System] = &[System::Ottla];
+const BESIDE_HAND: &[System] = &[System::ByHand, System::Ottla];
 
 /// What most scenarios share.
 const PLAIN: Scenario = Scenario {
@@ -43,7 +45,7 @@ const PLAIN: Scenario = Scenario {
 };
 
 /// Every scenario, in the order they are run.
-pub const ALL: [Scenario; 12] = [
+pub const ALL: [Scenario; 13] = [
     Scenario { name: "start", words: |_| "an empty folder, no load".to_owned(), measure: start, ..PLAIN },
     Scenario {
         name: "connections",
@@ -148,6 +150,14 @@ pub const ALL: [Scenario; 12] = [
         check_systems: &[],
         measure: instructions,
         ..PLAIN
+    },
+    Scenario {
+        name: "sink-postgres",
+        words: sinks::words,
+        systems: BESIDE_HAND,
+        check_systems: BESIDE_HAND,
+        measure: sinks::postgres,
+        compare: sinks::compared,
     },
 ];
 
