@@ -2,11 +2,15 @@
 //! an array is a list.
 //!
 //! - T1 Entries come in the order of the text, each with its line.
+//! - T2 What is under `sink` is no setting: who runs sinks reads it, and refuses what is none.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::settings::{Fault, FileError};
+
+/// See T2.
+const SINKS: &str = "sink";
 
 /// Its entries, each with its line.
 pub(crate) fn entries(text: &str) -> Result<Vec<(usize, String, String)>, FileError> {
@@ -16,8 +20,9 @@ pub(crate) fn entries(text: &str) -> Result<Vec<(usize, String, String)>, FileEr
         fault: Fault::Syntax(error.message().to_owned()),
     })?;
     let mut found = Vec::new();
-    gather(table.get_ref(), "", &mut found)
-        .map_err(|(offset, fault)| FileError { line: line_of(offset), fault })?;
+    let mut table = table.into_inner();
+    table.remove(SINKS);
+    gather(&table, "", &mut found).map_err(|(offset, fault)| FileError { line: line_of(offset), fault })?;
     found.sort_by_key(|(offset, ..)| *offset);
     Ok(found.into_iter().map(|(offset, key, value)| (line_of(offset), key, value)).collect())
 }

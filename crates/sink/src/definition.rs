@@ -81,6 +81,15 @@ pub enum Password {
     File(String),
 }
 
+/// A sink in a list of them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Listed {
+    /// All of it.
+    Here(Definition),
+    /// The file that it is in.
+    File(String),
+}
+
 /// What is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DefinitionError {
@@ -98,6 +107,11 @@ impl fmt::Display for DefinitionError {
 
 impl std::error::Error for DefinitionError {}
 
+/// The line of a byte, counted from 1.
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
+}
+
 /// A path as it is written: names with dots between.
 pub(crate) fn path(text: &str) -> Option<Vec<String>> {
     let path: Vec<String> = text.split('.').map(str::to_owned).collect();
@@ -110,10 +124,16 @@ impl Definition {
     /// # Errors
     /// It is no TOML, says too little, or something that is not understood (F1).
     pub fn parse(text: &str) -> Result<Definition, DefinitionError> {
-        file::read(text).map_err(|fault| {
-            let line = 1 + text.bytes().take(fault.at).filter(|&byte| byte == b'\n').count();
-            DefinitionError { line, problem: fault.problem }
-        })
+        file::read(text).map_err(|fault| fault.in_text(text))
+    }
+
+    /// Reads the tables `[[sink]]` of a text in which there is more, each with its line.
+    ///
+    /// # Errors
+    /// As [`Definition::parse`], for the first that is none.
+    pub fn parse_listed(text: &str) -> Result<Vec<(usize, Listed)>, DefinitionError> {
+        let listed = file::read_listed(text).map_err(|fault| fault.in_text(text))?;
+        Ok(listed.into_iter().map(|(at, listed)| (line_of(text, at), listed)).collect())
     }
 
     /// Whether records say which columns come from their fields.

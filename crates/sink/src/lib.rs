@@ -25,7 +25,7 @@ mod transform;
 mod worker;
 
 pub use condition::{Condition, ConditionError};
-pub use definition::{Begin, Database, Definition, DefinitionError, Password, Tombstones};
+pub use definition::{Begin, Database, Definition, DefinitionError, Listed, Password, Tombstones};
 pub use flush::Flush;
 pub use infer::sample;
 pub use json_rows::JsonRows;

@@ -7,7 +7,7 @@ use model::TopicName;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Begin, Database, Definition, Password, Tombstones, path};
+use super::{Begin, Database, Definition, DefinitionError, Listed, Password, Tombstones, line_of, path};
 use crate::condition::Condition;
 use crate::flush::Flush;
 use crate::schema::{Column, ColumnType, Source};
@@ -18,17 +18,49 @@ pub(super) struct Fault {
     pub(super) problem: String,
 }
 
+impl Fault {
+    pub(super) fn in_text(self, text: &str) -> DefinitionError {
+        DefinitionError { line: line_of(text, self.at), problem: self.problem }
+    }
+}
+
 fn fault<T>(at: usize, problem: impl Into<String>) -> Result<T, Fault> {
     Err(Fault { at, problem: problem.into() })
 }
 
 /// Reads a file's text.
 pub(super) fn read(text: &str) -> Result<Definition, Fault> {
-    let document = DeTable::parse(text).map_err(|error| Fault {
+    definition(Keys::new("", 0, document(text)?.get_ref()))
+}
+
+/// Reads the tables `[[sink]]` of a file's text, of which other keys are somebody else's; each with the byte where it is.
+pub(super) fn read_listed(text: &str) -> Result<Vec<(usize, Listed)>, Fault> {
+    let document = document(text)?;
+    let Some(entry) = Keys::new("", 0, document.get_ref()).optional("sink") else { return Ok(Vec::new()) };
+    let DeValue::Array(tables) = entry.value.get_ref() else { return entry.refused("tables: [[sink]]") };
+    let listed = |value| {
+        let entry = Entry { key: entry.key.clone(), value };
+        let mut keys = entry.table()?;
+        let listed = match keys.optional("file") {
+            None => Listed::Here(definition(keys)?),
+            Some(file) => {
+                keys.end()?;
+                Listed::File(file.text()?)
+            }
+        };
+        Ok((entry.at(), listed))
+    };
+    tables.iter().map(listed).collect()
+}
+
+fn document(text: &str) -> Result<Spanned<DeTable<'_>>, Fault> {
+    DeTable::parse(text).map_err(|error| Fault {
         at: error.span().map_or(0, |span| span.start),
         problem: error.message().to_owned(),
-    })?;
-    let mut keys = Keys::new("", 0, document.get_ref());
+    })
+}
+
+fn definition(mut keys: Keys<'_>) -> Result<Definition, Fault> {
     let name = keys.required("name")?.text()?;
     let (mode, key) = (keys.optional("mode"), keys.optional("key"));
     let tombstones = keys.optional("tombstones");
