@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,6 +110,9 @@ fn no_folder(f: &mut fmt::Formatter<'_>, error: &dyn fmt::Display) -> fmt::Resul
 
 impl std::error::Error for StartError {}
 
+/// The name of the listener for who runs beside the broker; in lower case, as no configured one is.
+const INSIDE: &str = "inside";
+
 /// A running broker.
 pub struct Broker {
     node: Arc<Node>,
@@ -203,6 +206,19 @@ impl Broker {
     /// Whether clients are told a fixed address instead of the one they came to.
     pub fn is_advertised(&self) -> bool {
         self.node.has_advertised_listeners()
+    }
+
+    /// Opens a door on this machine's loopback for who runs beside the broker: they are told the address that they came to,
+    /// whatever is advertised to others, and reach it whichever listeners come and go.
+    ///
+    /// # Errors
+    /// The machine has no port left, or no loopback.
+    pub async fn listen_inside(&self) -> io::Result<SocketAddr> {
+        let loopback = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+        let bound = net::bind(&self.node.rt, INSIDE, loopback).await?;
+        let address = bound.addresses().first().copied();
+        self.server.listen(bound);
+        address.ok_or_else(|| io::Error::other("nothing was bound"))
     }
 
     /// Waits until the metadata log or the whole data folder can no longer be trusted to be written, and says why.
