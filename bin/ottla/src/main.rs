@@ -2,6 +2,7 @@
 
 mod logging;
 mod serve;
+mod sinks;
 
 use std::process::ExitCode;
 

@@ -11,6 +11,9 @@ use broker::{Broker, Options, StartError};
 use cli::{DevArgs, ServeArgs};
 use config::{ConfigError, FileError, Notice, Settings};
 use rt::Rt;
+use sink::Definition;
+
+use crate::sinks::Sinks;
 
 /// Variables of ours that are no configuration keys.
 const OTHER_VARIABLES: [&str; 3] = ["OTTLA_BOOTSTRAP", "OTTLA_LOG", "OTTLA_BIN"];
@@ -21,6 +24,8 @@ enum Failure {
     Setting(ConfigError),
     /// The configuration file is wrong or unreadable; exit code 2.
     File(PathBuf, FileFailure),
+    /// A sink in the configuration file is wrong, in words that name both; exit code 2.
+    Sink(String),
     /// The broker said no; exit code 1.
     Start(StartError),
     /// The disk failed while it served; exit code 1.
@@ -46,6 +51,7 @@ impl fmt::Display for Failure {
                 write!(f, "the configuration file {} is not UTF-8 text", path.display())
             }
             Failure::File(path, FileFailure::Wrong(error)) => write!(f, "{}: {error}", path.display()),
+            Failure::Sink(problem) => f.write_str(problem),
             Failure::Start(error) => error.fmt(f),
             Failure::Disk(reason) => write!(
                 f,
@@ -60,7 +66,7 @@ impl fmt::Display for Failure {
 impl Failure {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Failure::Setting(_) | Failure::File(..) => ExitCode::from(2),
+            Failure::Setting(_) | Failure::File(..) | Failure::Sink(_) => ExitCode::from(2),
             Failure::Start(_) | Failure::Disk(_) | Failure::System(_) => ExitCode::FAILURE,
         }
     }
@@ -80,7 +86,7 @@ pub async fn serve(rt: Rt, args: ServeArgs) -> ExitCode {
         println!("ready {} (data in {data_dir}, started in {started} ms)", addresses.join(" "));
     };
     let result = match settings(&rt, &args).await {
-        Ok(settings) => run(&rt, settings, ready).await,
+        Ok((settings, sinks)) => run(&rt, settings, sinks, ready).await,
         Err(failure) => Err(failure),
     };
     report(result)
@@ -124,12 +130,13 @@ async fn dev_on(rt: &Rt, args: &DevArgs, folder: &Path) -> Result<(), Failure> {
             );
         }
     };
-    run(rt, settings, ready).await
+    run(rt, settings, Vec::new(), ready).await
 }
 
 async fn run(
     rt: &Rt,
     settings: Settings,
+    sinks: Vec<Definition>,
     ready: impl FnOnce(&Broker, &Settings, u128),
 ) -> Result<(), Failure> {
     let began = rt.now();
@@ -148,20 +155,35 @@ async fn run(
         () = std::future::ready(()) => {}
     }
     ready(&broker, &settings, rt.now().saturating_since(began).as_millis());
+    let sinks = match Sinks::start(rt, &broker, sinks).await {
+        Ok(sinks) => sinks,
+        Err(error) => {
+            broker.stop().await;
+            return Err(Failure::System(error));
+        }
+    };
     let ended = rt::select! {
         ended = signal => ended.map_err(Failure::System),
         reason = broker.failed() => Err(Failure::Disk(reason)),
     };
+    // Before the broker that they read from.
+    sinks.stop().await;
     broker.stop().await;
     ended
 }
 
-async fn settings(rt: &Rt, args: &ServeArgs) -> Result<Settings, Failure> {
-    let mut settings = Settings::default();
+/// The settings, and the sinks that the configuration file has.
+async fn settings(rt: &Rt, args: &ServeArgs) -> Result<(Settings, Vec<Definition>), Failure> {
+    let (mut settings, mut sinks) = (Settings::default(), Vec::new());
     if let Some(path) = &args.config {
-        let notices =
-            read_file(rt, path, &mut settings).await.map_err(|error| Failure::File(path.clone(), error))?;
+        let text = read_text(rt, path).await.map_err(|error| Failure::File(path.clone(), error))?;
+        let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
+        let read = if is_toml { settings.read_toml(&text) } else { settings.read_properties(&text) };
+        let notices = read.map_err(|error| Failure::File(path.clone(), FileFailure::Wrong(error)))?;
         notices.into_iter().for_each(|line| notice(Some(line)));
+        if is_toml {
+            sinks = crate::sinks::read(rt, path, &text).await.map_err(Failure::Sink)?;
+        }
     }
     let variables: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -183,16 +205,13 @@ async fn settings(rt: &Rt, args: &ServeArgs) -> Result<Settings, Failure> {
     if let Some(address) = &args.advertise {
         settings.set("advertised.listeners", &format!("PLAINTEXT://{address}"))?;
     }
-    Ok(settings)
+    Ok((settings, sinks))
 }
 
-async fn read_file(rt: &Rt, path: &Path, settings: &mut Settings) -> Result<Vec<Notice>, FileFailure> {
-    let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
+async fn read_text(rt: &Rt, path: &Path) -> Result<String, FileFailure> {
     let (fs, path) = (rt.fs().clone(), path.to_path_buf());
     let bytes = rt.blocking(move || fs.read(&path)).await.map_err(FileFailure::Unreadable)?;
-    let text = String::from_utf8(bytes).map_err(|_| FileFailure::NotText)?;
-    let read = if is_toml { settings.read_toml(&text) } else { settings.read_properties(&text) };
-    read.map_err(FileFailure::Wrong)
+    String::from_utf8(bytes).map_err(|_| FileFailure::NotText)
 }
 
 fn notice(notice: Option<Notice>) {

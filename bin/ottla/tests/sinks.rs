@@ -9,6 +9,9 @@
     reason = "this test runs processes of the real operating system, and fails where it fails"
 )]
 
+#[path = "sinks/looking_after.rs"]
+mod looking_after;
+
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::Path;

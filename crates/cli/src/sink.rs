@@ -1,20 +1,19 @@
 //! `ottla sink …`
 
 mod control;
-mod notes;
 mod status;
 
+use std::io::Write as _;
 use std::path::Path;
 
 use client::Client;
 use rt::Rt;
-use sink::{Definition, Fault, Target as _};
-use sinks::{Board, RunError};
+use sink::{Definition, Fault, Note, Target as _};
+use sinks::{Board, RunError, Teller};
 
 use crate::args::{ConnectArgs, DEFAULT_BOOTSTRAP, SinkArgs, SinkCommand};
 use crate::failure::{Failure, listed};
 use crate::output::Output;
-use notes::Notes;
 
 /// Runs one of the commands.
 pub(crate) async fn run(rt: &Rt, args: SinkArgs) -> Result<(), Failure> {
@@ -114,8 +113,19 @@ async fn work(rt: &Rt, file: &Path, asked: Option<Vec<String>>) -> Result<(), Fa
         // A process that hears of no signals ends without one.
         drop(rt::os::termination_signal().await);
     };
-    let mut notes = Notes::new(rt, &definition.name);
-    Ok(sinks::run(&client, definition, signal, |note| notes.take(note)).await?)
+    let say = lines_on_stderr(rt, &definition.name);
+    Ok(sinks::run(&client, definition, signal, say).await?)
+}
+
+/// What a worker says, as lines on standard error.
+fn lines_on_stderr(rt: &Rt, sink: &str) -> impl FnMut(Note) + Send + use<> {
+    let (rt, sink, mut teller) = (rt.clone(), sink.to_owned(), Teller::default());
+    move |note| {
+        if let Some(line) = teller.line(note, rt.now()) {
+            // Nobody may be listening any more, which is no reason to stop.
+            drop(writeln!(std::io::stderr(), "sink {sink}: {}", line.text));
+        }
+    }
 }
 
 impl From<RunError> for Failure {

@@ -85,7 +85,7 @@ pub enum Password {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Listed {
     /// All of it.
-    Here(Definition),
+    Here(Box<Definition>),
     /// The file that it is in.
     File(String),
 }

@@ -11,9 +11,11 @@ mod database;
 mod reporter;
 mod run;
 mod status;
+mod teller;
 mod topic;
 
 pub use board::{Board, Entry, Identity, Report, Stage, Standing, Trouble};
 pub use database::{Database, open};
 pub use run::{RunError, connect, run, schema, stated};
 pub use status::{PartitionStatus, State, board, partitions, set_paused, tell_ages};
+pub use teller::{Line, Teller};

@@ -74,7 +74,10 @@ impl Postgres {
     }
 
     /// Starts it on what is there.
-    fn start_again(&self) {
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start_again(&self) {
         assert!(self.control("start"), "see {}", self.folder.join("log").display());
     }
 
@@ -93,8 +96,16 @@ impl Postgres {
     /// # Panics
     /// It does not start.
     pub fn kill_and_start_again(&self) {
-        assert!(self.control("stop"), "it runs");
+        self.kill();
         self.start_again();
+    }
+
+    /// Kills it.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn kill(&self) {
+        assert!(self.control("stop"), "it runs");
     }
 
     /// Its address, for a user who may do anything.

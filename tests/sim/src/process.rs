@@ -29,7 +29,15 @@ impl Process {
     /// # Panics
     /// It cannot be started, or ends before it is ready.
     pub fn start(serve: &mut Command) -> Process {
-        let mut child = serve.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a process");
+        Process::start_logging(serve, Stdio::null())
+    }
+
+    /// The same, with somewhere for its log to go.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn start_logging(serve: &mut Command, log: Stdio) -> Process {
+        let mut child = serve.stdout(Stdio::piped()).stderr(log).spawn().expect("a process");
         let mut ready = String::new();
         let output = child.stdout.take().expect("standard output is piped");
         BufReader::new(output).read_line(&mut ready).expect("lines of text");

@@ -42,7 +42,7 @@ pub(super) fn read_listed(text: &str) -> Result<Vec<(usize, Listed)>, Fault> {
         let entry = Entry { key: entry.key.clone(), value };
         let mut keys = entry.table()?;
         let listed = match keys.optional("file") {
-            None => Listed::Here(definition(keys)?),
+            None => Listed::Here(Box::new(definition(keys)?)),
             Some(file) => {
                 keys.end()?;
                 Listed::File(file.text()?)
