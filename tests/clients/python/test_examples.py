@@ -7,9 +7,19 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
 from support.cluster import admin, eventually, unique
 
 FOLDER = Path(__file__).parents[3] / "examples" / "python"
+
+# What was sent, what each group read and what its tables hold are counted apart by the programs, and have to agree.
+SUMMARIES = {
+    "rides": "rides: 1500 sent; rows: fare 1500, analytics 1500, customer 1500",
+    "delivery": "delivery: 1200 locations sent, 1200 rows; 30 hotel updates sent, 30 rows; the customer saw partner-42 3 times",
+    "chat": "chat: 200 sent; 160000 handed to 800 users; rows: storage 200, notifications 200",
+    "orders": "orders: 600 sent for 74700; 600 rows of 600 orders for 74700",
+    "analytics": "analytics: 3000 sent; Storage has 3000 rows, Analytics counted 3000",
+}
 
 
 def run(script: str, *args: str, stdin: str = "") -> str:
@@ -67,3 +77,8 @@ def test_the_python_example():
     finally:
         for consumer in consumers:
             consumer.child.kill()
+
+
+@pytest.mark.parametrize("scenario", SUMMARIES)
+def test_what_was_sent_is_in_every_table_once(scenario: str):
+    assert run(f"{scenario}.py").splitlines()[-1] == SUMMARIES[scenario]

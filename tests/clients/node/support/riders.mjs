@@ -8,7 +8,7 @@ import { eventually, unique, Watch, withAdmin } from './cluster.mjs';
 const folder = fileURLToPath(new URL('../../../../examples/kafkajs', import.meta.url));
 
 /** Starts one program; `lines` grows with what it prints. */
-function start(t, watch, address, script, ...args) {
+export function start(t, watch, address, script, ...args) {
   // kafkajs waits for times in the past, of which newer versions of Node complain.
   const env = { ...process.env, OTTLA_BOOTSTRAP: address };
   const child = spawn(process.execPath, ['--disable-warning=TimeoutNegativeWarning', script, ...args], { cwd: folder, env });
@@ -18,7 +18,8 @@ function start(t, watch, address, script, ...args) {
     watch.changed();
   });
   child.stderr.setEncoding('utf8').on('data', (chunk) => (program.text += chunk));
-  program.exit = once(child, 'exit').then(([code]) => code);
+  // Not `exit`: what it printed last may not have been read then.
+  program.exit = once(child, 'close').then(([code]) => code);
   t.after(() => child.kill('SIGKILL'));
   return program;
 }
