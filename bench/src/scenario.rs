@@ -45,7 +45,7 @@ const PLAIN: Scenario = Scenario {
 };
 
 /// Every scenario, in the order they are run.
-pub const ALL: [Scenario; 13] = [
+pub const ALL: [Scenario; 14] = [
     Scenario { name: "start", words: |_| "an empty folder, no load".to_owned(), measure: start, ..PLAIN },
     Scenario {
         name: "connections",
@@ -157,6 +157,14 @@ pub const ALL: [Scenario; 13] = [
         systems: BESIDE_HAND,
         check_systems: BESIDE_HAND,
         measure: sinks::postgres,
+        compare: sinks::compared,
+    },
+    Scenario {
+        name: "sink-sqlite",
+        words: sinks::words,
+        systems: BESIDE_HAND,
+        check_systems: BESIDE_HAND,
+        measure: sinks::sqlite,
         compare: sinks::compared,
     },
 ];

@@ -11,7 +11,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use servers::{Postgres, Session};
+use servers::Postgres;
 
 use crate::broker::{Broker, System};
 use crate::figure::{Figure, Run, less, more};
@@ -45,11 +45,11 @@ pub fn words(setting: &Setting) -> String {
 /// What a sink reaches of what was reached by hand.
 pub fn compared(run: &Run) -> Vec<Figure> {
     let by_hand = run.value(System::ByHand, "append");
-    let of_copy = |name: &str, of: &str| {
+    let of_hand = |name: &str, of: &str| {
         let rate = run.value(System::Ottla, name)?;
         Some(more(of, rate / by_hand?, "times"))
     };
-    [of_copy("append", "append_of_copy"), of_copy("upsert", "upsert_of_copy")].into_iter().flatten().collect()
+    [of_hand("append", "append_of_hand"), of_hand("upsert", "upsert_of_hand")].into_iter().flatten().collect()
 }
 
 /// PostgreSQL; nothing where it is not installed.
@@ -59,14 +59,66 @@ pub fn postgres(setting: &Setting, system: System) -> Result<Vec<Figure>> {
         return by_hand::postgres(setting, &server, count(setting));
     }
     let broker = system.start_fresh(setting)?;
-    load::create_topic(setting, &broker, TOPIC, PARTITIONS)?;
-    let count = count(setting);
-    produce(setting, &broker, 0, count)?;
-    let mut course = Course { setting, broker: &broker, url: server.url(), session: server.session() };
-    let mut figures = course.figures(count)?;
-    figures.extend(course.takeover(count)?);
+    let figures = measure(setting, &broker, server.url(), Session::Postgres(server.session()))?;
     broker.stop()?;
     Ok(figures)
+}
+
+/// SQLite: a file in the harness's own folder.
+pub fn sqlite(setting: &Setting, system: System) -> Result<Vec<Figure>> {
+    if system == System::ByHand {
+        return by_hand::sqlite(setting, count(setting));
+    }
+    let broker = system.start_fresh(setting)?;
+    let file = setting.data.join("sinks.db");
+    let session = Session::Sqlite(rusqlite::Connection::open(&file)?);
+    let figures = measure(setting, &broker, format!("sqlite:{}", file.display()), session)?;
+    broker.stop()?;
+    Ok(figures)
+}
+
+fn measure(setting: &Setting, broker: &Broker, url: String, session: Session) -> Result<Vec<Figure>> {
+    load::create_topic(setting, broker, TOPIC, PARTITIONS)?;
+    let count = count(setting);
+    produce(setting, broker, 0, count)?;
+    let mut course = Course { setting, broker, url, session };
+    let mut figures = course.figures(count)?;
+    figures.extend(course.takeover(count)?);
+    Ok(figures)
+}
+
+/// Where a database is asked how it stands.
+enum Session {
+    Postgres(servers::Session),
+    Sqlite(rusqlite::Connection),
+}
+
+impl Session {
+    /// The one value that a statement answers.
+    fn ask(&mut self, statement: &str) -> Result<String> {
+        Ok(match self {
+            Session::Postgres(session) => session.ask(statement),
+            Session::Sqlite(file) => file.query_row(statement, [], |row| row.get::<_, i64>(0))?.to_string(),
+        })
+    }
+
+    /// Whether the table of offsets is there.
+    fn has_offsets(&mut self) -> Result<bool> {
+        let answer = self.ask(match self {
+            Session::Postgres(_) => "SELECT count(to_regclass('ottla_offsets'))",
+            Session::Sqlite(_) => "SELECT count(*) FROM sqlite_master WHERE name = 'ottla_offsets'",
+        });
+        Ok(answer? == "1")
+    }
+
+    /// Brings to the disk what earlier loads left to be written.
+    fn settle(&mut self) -> Result<()> {
+        match self {
+            Session::Postgres(session) => drop(session.ask("CHECKPOINT")),
+            Session::Sqlite(_) => rustix::fs::sync(),
+        }
+        Ok(())
+    }
 }
 
 /// Writes rows to the topic, each with its id as key.
@@ -103,7 +155,7 @@ impl Course<'_> {
 
     /// Runs a sink until it has carried `count` records, which is to leave so many rows in a table of its name.
     fn carry(&mut self, name: &str, more_keys: &str, count: u64, rows: u64) -> Result<Vec<Figure>> {
-        self.session.ask("CHECKPOINT");
+        self.session.settle()?;
         let broker_cpu = self.broker.cpu_seconds()?;
         let begun = Instant::now();
         let mut worker = self.start(name, name, more_keys)?;
@@ -122,7 +174,7 @@ impl Course<'_> {
         ];
         worker.terminate()?;
         worker.wait(LIMIT)?;
-        let found = self.session.ask(&format!("SELECT count(*) FROM {name}"));
+        let found = self.session.ask(&format!("SELECT count(*) FROM {name}"))?;
         ensure!(found == rows.to_string(), "{found} rows in {name} instead of {rows}");
         Ok(figures)
     }
@@ -170,10 +222,9 @@ impl Course<'_> {
 
     /// Waits until a sink's offsets say that it carried so many records.
     fn wait_for(&mut self, name: &str, count: u64, deadline: Instant, worker: &mut Running) -> Result<()> {
-        let is_made = "SELECT to_regclass('ottla_offsets') IS NOT NULL";
         let carried =
             format!("SELECT coalesce(sum(next_offset), 0) FROM ottla_offsets WHERE sink = '{name}'");
-        while self.session.ask(is_made) != "t" || self.session.ask(&carried) != count.to_string() {
+        while !self.session.has_offsets()? || self.session.ask(&carried)? != count.to_string() {
             if let Some(status) = worker.ended()? {
                 bail!("the worker ended ({status}); see {}", self.setting.log(name).display());
             }

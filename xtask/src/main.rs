@@ -41,6 +41,7 @@ usage: cargo xtask COMMAND
   crash-states [N]  starts the log on N states (10,000) that a power cut may leave of each thing it does to the disk
   bench             Ottla and Apache Kafka in turn under the same load (bench/README.md)
     --check         compare the medians of several runs with bench/targets.txt
+    --sinks         only sinks, beside the same rows loaded by hand
     --only WORD     only the scenarios whose names begin with WORD
 ";
 

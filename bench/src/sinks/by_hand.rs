@@ -62,6 +62,34 @@ pub fn postgres(setting: &Setting, server: &Postgres, count: u64) -> Result<Vec<
     ])
 }
 
+/// SQLite by one prepared statement in one transaction, and row by row.
+pub fn sqlite(setting: &Setting, count: u64) -> Result<Vec<Figure>> {
+    let file = rusqlite::Connection::open(setting.data.join("by-hand.db"))?;
+    file.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    let rate = |table: &str, rows: u64, is_one: bool| -> Result<f64> {
+        file.execute_batch(&format!(
+            "CREATE TABLE {table} (id INTEGER, user INTEGER, lat REAL, lon REAL, speed REAL, kind TEXT, at TEXT)"
+        ))?;
+        rustix::fs::sync();
+        let begun = Instant::now();
+        if is_one {
+            file.execute_batch("BEGIN")?;
+        }
+        let mut insert = file.prepare(&format!("INSERT INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)"))?;
+        for number in 0..rows {
+            insert.execute(rows::typed(number))?;
+        }
+        if is_one {
+            file.execute_batch("COMMIT")?;
+        }
+        Ok(rows as f64 / begun.elapsed().as_secs_f64())
+    };
+    Ok(vec![
+        more("append", rate("rides", count, true)?, "rows/s"),
+        more("append_single", rate("single", SINGLE_ROWS, false)?, "rows/s"),
+    ])
+}
+
 fn copy(table: &str, direction: &str, file: &Path, format: &str) -> String {
     format!("\\copy {table} {direction} '{}' (FORMAT {format})", file.display())
 }

@@ -24,18 +24,40 @@ impl Row {
         FIRST_ID + self.0
     }
 
+    fn user(&self) -> u64 {
+        10_000 + self.0.wrapping_mul(7) % USERS
+    }
+
+    fn lat(&self) -> f64 {
+        48.0 + (self.0.wrapping_mul(31) % 99_991) as f64 / 1e5
+    }
+
+    fn lon(&self) -> f64 {
+        16.0 + (self.0.wrapping_mul(17) % 99_991) as f64 / 1e5
+    }
+
+    fn speed(&self) -> f64 {
+        (10 + self.0 % 80) as f64 + 0.5
+    }
+
+    fn kind(&self) -> &'static str {
+        ["ride", "stop", "idle"][(self.0 % 3) as usize]
+    }
+
+    fn at(&self) -> String {
+        let (hour, minute, second) = (self.0 / 3_600 % 24, self.0 / 60 % 60, self.0 % 60);
+        format!("2026-01-31T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
     /// Its values in order, each by what it is named.
     fn each(&self, mut put: impl FnMut(&str, Value<'_>) -> io::Result<()>) -> io::Result<()> {
-        let number = self.0;
-        let (hour, minute, second) = (number / 3_600 % 24, number / 60 % 60, number % 60);
-        let fraction = |of: u64| (number.wrapping_mul(of) % 99_991) as f64 / 1e5;
         put("id", Value::Number(&self.id()))?;
-        put("user", Value::Number(&(10_000 + number.wrapping_mul(7) % USERS)))?;
-        put("lat", Value::Number(&format_args!("{:.5}", 48.0 + fraction(31))))?;
-        put("lon", Value::Number(&format_args!("{:.5}", 16.0 + fraction(17))))?;
-        put("speed", Value::Number(&format_args!("{}.5", 10 + number % 80)))?;
-        put("kind", Value::Text(&["ride", "stop", "idle"][(number % 3) as usize]))?;
-        put("at", Value::Text(&format_args!("2026-01-31T{hour:02}:{minute:02}:{second:02}Z")))
+        put("user", Value::Number(&self.user()))?;
+        put("lat", Value::Number(&format_args!("{:.5}", self.lat())))?;
+        put("lon", Value::Number(&format_args!("{:.5}", self.lon())))?;
+        put("speed", Value::Number(&self.speed()))?;
+        put("kind", Value::Text(&self.kind()))?;
+        put("at", Value::Text(&self.at()))
     }
 
     fn put_json(&self, text: &mut impl Write) -> io::Result<()> {
@@ -66,6 +88,20 @@ impl Row {
 enum Value<'a> {
     Number(&'a dyn Display),
     Text(&'a dyn Display),
+}
+
+/// The values of a row as programs have them.
+pub fn typed(number: u64) -> (i64, i64, f64, f64, f64, &'static str, String) {
+    let row = Row(number);
+    (
+        row.id().cast_signed(),
+        row.user().cast_signed(),
+        row.lat(),
+        row.lon(),
+        row.speed(),
+        row.kind(),
+        row.at(),
+    )
 }
 
 /// Writes `ID|JSON` lines of `count` rows from `first` on: records by key.
