@@ -35,10 +35,7 @@ impl Teller {
             return None;
         }
         let line = match &note {
-            Note::Assigned(places) => calm(match places.len() {
-                1 => "1 partition is this worker's".to_owned(),
-                count => format!("{count} partitions are this worker's"),
-            }),
+            Note::Assigned(places) => calm(format!("{} partitions are this worker's", places.len())),
             Note::Stopped { place, reason } => troubled(format!("{place} waits: {reason}")),
             Note::Trouble(trouble) => troubled(format!("{trouble}; trying again")),
             Note::Recovered => calm("all is well again".to_owned()),

@@ -172,7 +172,7 @@ fn a_server_runs_its_sinks_and_is_none_the_worse_for_them() {
     broker.stop();
     let log = std::fs::read_to_string(&log).unwrap();
     assert!(log.contains("sink b: ") && log.contains("permission denied"), "{log}");
-    assert!(log.contains("sink a: 1 partition is this worker's"), "{log}");
+    assert!(log.contains("sink a: 1 partitions are this worker's"), "{log}");
     assert!(!log.contains("s3cret-of-a-test"), "{log}");
 }
 
