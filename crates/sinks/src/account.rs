@@ -107,7 +107,8 @@ impl Account {
         }
         let (since, rows_then) = self.samples.front().copied().unwrap_or((now, self.rows));
         let time = now.saturating_since(since);
-        let rows_per_s = match time < RATE_WINDOW_MIN {
+        // Paused it writes nothing, whatever it wrote lately.
+        let rows_per_s = match self.is_paused || time < RATE_WINDOW_MIN {
             true => 0.0,
             false => (self.rows - rows_then) as f64 / time.as_secs_f64(),
         };

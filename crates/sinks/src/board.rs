@@ -328,13 +328,14 @@ impl Board {
         }
     }
 
-    /// Forgets what is too old to be told of, and returns its keys; `starting` is a sink whose next worker starts now,
-    /// which is what the failed ones before it are shown for.
+    /// Forgets what is too old to be told of, and returns its keys. `starting` is a sink whose next worker starts now: until
+    /// then its failed and silent ones are shown.
     pub(crate) fn forget(&mut self, starting: Option<&str>, now_ms: i64) -> Vec<Key> {
         let mut forgotten = Vec::new();
         for (sink, entry) in &mut self.sinks {
             entry.workers.retain(|id, report| {
-                let has_successor = report.stage == Stage::Failed && starting == Some(sink);
+                let is_gone = report.stage == Stage::Failed || report.is_silent(now_ms);
+                let has_successor = is_gone && starting == Some(sink);
                 let stays = !has_successor && !is_older(report.at_ms, WORKER_MEMORY, now_ms);
                 if !stays {
                     forgotten.push(Key::Worker { sink: sink.clone(), id: id.clone() });

@@ -65,7 +65,7 @@ fn nothing_is_left_of_what_was_taken_back() {
 }
 
 #[test]
-fn the_silent_are_forgotten_after_a_while_and_the_failed_when_another_starts() {
+fn the_silent_and_the_failed_are_forgotten_after_a_while_and_when_another_starts() {
     let mut board = Board::default();
     put(&mut board, "sink/a", Some(identity(0).to_json()));
     put(&mut board, "worker/a/silent", Some(report(0, Stage::Working).to_json()));
@@ -74,7 +74,11 @@ fn the_silent_are_forgotten_after_a_while_and_the_failed_when_another_starts() {
     assert!(!silent.is_silent(15_000) && silent.is_silent(15_001));
     assert_eq!(board.forget(Some("b"), HOUR_MS), []);
     let worker = |id: &str| Key::Worker { sink: "a".to_owned(), id: id.to_owned() };
-    assert_eq!(board.forget(Some("a"), HOUR_MS + 1), [worker("failed"), worker("silent")]);
+    let mut later = board.clone();
+    assert_eq!(later.forget(None, HOUR_MS + 1), [worker("silent")]);
+    put(&mut board, "worker/a/alive", Some(report(HOUR_MS, Stage::Working).to_json()));
+    assert_eq!(board.forget(Some("a"), HOUR_MS), [worker("failed"), worker("silent")]);
+    put(&mut board, "worker/a/alive", None);
     assert!(board.sinks().contains_key("a"), "it may run again");
     let (sink, control) = (Key::Sink("a".to_owned()), Key::Control("a".to_owned()));
     assert_eq!(board.forget(None, 30 * 24 * HOUR_MS + 1), [sink, control]);
