@@ -1,5 +1,7 @@
 //! MariaDB, of Debian's package `mariadb-server`, with the settings that the server itself has.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -39,11 +41,14 @@ impl MariaDb {
             skip("MariaDB");
             return None;
         }
-        std::fs::create_dir_all(folder).expect("a folder");
+        // Servers that are made at the same time make temporary tables of the same names.
+        let temporary = folder.join("tmp");
+        std::fs::create_dir_all(&temporary).expect("a folder");
+        std::fs::set_permissions(&temporary, Permissions::from_mode(0o777)).expect("its owner may");
         let server = MariaDb { folder: folder.to_owned(), port: free_port(), child: Mutex::new(None) };
         let mut install = Command::new("mariadb-install-db");
         install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
-        install.arg(server.option("datadir", "data")).args(user());
+        install.arg(server.option("datadir", "data")).args(user()).env("TMPDIR", &temporary);
         run(&mut install);
         std::fs::write(
             folder.join("users.sql"),
@@ -70,6 +75,7 @@ impl MariaDb {
         command.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve"]).args(user());
         command.arg(self.option("datadir", "data")).arg(self.option("socket", "data/socket"));
         command.arg(self.option("init-file", "users.sql")).arg(format!("--port={}", self.port));
+        command.env("TMPDIR", self.folder.join("tmp"));
         let log = std::fs::File::create(self.folder.join("log")).expect("a file");
         let mut child = command.stdout(Stdio::null()).stderr(log).spawn().expect("a server");
         let deadline = Instant::now() + PATIENCE;
