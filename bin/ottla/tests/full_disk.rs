@@ -11,13 +11,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use client::{Admin, Client, NewTopic, TopicPartition};
 use model::{ErrorCode, Offset, TopicName};
 use rt::Rt;
+use servers::SmallDisk;
 use sim_tests::process::Process;
 use sim_tests::raw::{self, Raw};
 use wire::FetchResponse;
@@ -35,48 +35,11 @@ fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
-/// A file system of its own, gone with the value.
-struct SmallDisk {
-    path: PathBuf,
-    image: PathBuf,
-}
-
-impl SmallDisk {
-    /// ext4 in a file, or else one in memory.
-    fn mount(name: &str, mib: u64) -> SmallDisk {
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let path = root.join(format!("full-disk-{name}-{}", std::process::id()));
-        let image = path.with_extension("image");
-        std::fs::create_dir_all(&path).unwrap();
-        std::fs::File::create(&image).unwrap().set_len(mib << 20).unwrap();
-        let does = |command: &mut Command| command.output().is_ok_and(|ended| ended.status.success());
-        let made = does(Command::new("mkfs.ext4").args(["-q", "-F", "-m", "0"]).arg(&image));
-        if made && does(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(&path)) {
-            println!("ext4 in a file of {mib} MiB");
-        } else {
-            let size = format!("size={mib}m");
-            let mounted = does(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&path));
-            assert!(mounted, "this user can mount neither a file nor memory, so a full disk cannot be shown");
-            println!("{mib} MiB of memory, for a file could not be mounted");
-        }
-        SmallDisk { path, image }
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // A process that is about to end may still hold it.
-        drop(Command::new("umount").arg("--lazy").arg(&self.path).status());
-        drop(std::fs::remove_dir_all(&self.path));
-        drop(std::fs::remove_file(&self.image));
-    }
-}
-
 fn start(disk: &SmallDisk, policy: &str) -> Process {
     let policy = format!("ottla.disk.full.policy={policy}");
     let mut serve = Command::new(env!("CARGO_BIN_EXE_ottla"));
     serve.args(["serve", "--listen", "127.0.0.1:0", "--set", "auto.create.topics.enable=false"]);
-    serve.args(["--set", &policy, "--data-dir"]).arg(disk.path.join("data"));
+    serve.args(["--set", &policy, "--data-dir"]).arg(disk.path().join("data"));
     Process::start(&mut serve)
 }
 
@@ -205,7 +168,7 @@ async fn starts(client: &Client, fillers: &[Filler<'_>]) -> Vec<i64> {
 #[test]
 fn a_full_disk_refuses_producers_and_keeps_what_it_took() {
     let (mib, rounds) = (number("OTTLA_FULL_DISK_MIB", 48), number("OTTLA_FULL_DISK_ROUNDS", 2));
-    let disk = SmallDisk::mount("refuse", mib);
+    let disk = SmallDisk::mount(env!("CARGO_TARGET_TMPDIR"), "refuse", mib);
     let mut broker = start(&disk, "refuse");
     rt::os::run(|rt| async move {
         let mut client = broker.client(&rt).await;
@@ -218,7 +181,7 @@ fn a_full_disk_refuses_producers_and_keeps_what_it_took() {
             let part = (mib << 20) / u64::try_from(VALUE_BYTES).unwrap() / 10;
             together(&mut deleted, async |filler| filler.in_the_end(part / 4).await).await;
             together(&mut fillers, async |filler| filler.until_refused().await).await;
-            let free = rt.fs().free_bytes(&disk.path).unwrap();
+            let free = rt.fs().free_bytes(disk.path()).unwrap();
             println!("round {round}: {free} bytes are left, {} records taken", fillers[0].next);
             assert!((mib << 20) / 40 < free, "the reserve, a twentieth, is left: {free}");
             for filler in &deleted {
@@ -258,7 +221,7 @@ fn a_full_disk_refuses_producers_and_keeps_what_it_took() {
 #[test]
 fn a_full_disk_lets_the_oldest_records_go_where_it_was_told_to() {
     let (mib, rounds) = (number("OTTLA_FULL_DISK_MIB", 48), number("OTTLA_FULL_DISK_ROUNDS", 2));
-    let disk = SmallDisk::mount("oldest", mib);
+    let disk = SmallDisk::mount(env!("CARGO_TARGET_TMPDIR"), "oldest", mib);
     let mut broker = start(&disk, "delete-oldest");
     rt::os::run(|rt| async move {
         let mut client = broker.client(&rt).await;

@@ -1,4 +1,5 @@
-//! Real database servers, the system's own, each on a folder and a port of its own: for tests, and for the benchmark.
+//! Real database servers, the system's own, each on a folder and a port of its own: for tests, and for the benchmark. And small
+//! disks, for them to fill.
 //!
 //! - R1 Where a server is not installed there is none, which is said; where `CI` is `true`, that fails.
 //! - R2 A server ends with its value, and its folder with it.
@@ -11,12 +12,14 @@
     reason = "this runs processes of the real operating system, for those who fail where it fails"
 )]
 
+mod disk;
 mod mariadb;
 mod postgres;
 
 use std::net::TcpListener;
 use std::process::Command;
 
+pub use disk::SmallDisk;
 pub use mariadb::MariaDb;
 pub use postgres::{Postgres, Session};
 
