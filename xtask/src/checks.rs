@@ -100,6 +100,16 @@ pub fn full_disks(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::of(&ended, tally))
 }
 
+/// Sinks of this many records into every database, while workers, the broker, the database and connections are killed.
+pub fn sinks(workspace: &Workspace, records: u32) -> Result<Outcome> {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(&workspace.root);
+    command.args(["test", "--release", "--package", "ottla", "--test", "sinks", "--quiet", "kills"]);
+    command.env("OTTLA_SINK_RECORDS", records.to_string());
+    let ended = process::run(&mut command, &log_file(workspace, "sinks"), SOAK_LIMIT)?;
+    Ok(Outcome::of(&ended, tally))
+}
+
 /// The states that a power cut may leave, with a progress bar of their own.
 pub fn show_crash_states(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     let status = crash_states(workspace).args(arguments).status().context("starting cargo")?;

@@ -20,7 +20,6 @@ mod suite;
 mod tidy;
 mod workspace;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -106,14 +105,7 @@ fn test(workspace: &Workspace, report: &Report, arguments: &[String]) -> Result<
     let jars = (wants("unit") || wants("java") || reference) && suite::java::fetch(workspace, report);
     if wants("unit") {
         report.step("unit", || {
-            // The sinks' tests want the servers.
-            for (place, package) in
-                [("/usr/lib/postgresql", "postgresql"), ("/usr/sbin/mariadbd", "mariadb-server")]
-            {
-                if !Path::new(place).exists() {
-                    packages::install(report, package)?;
-                }
-            }
+            packages::install_servers(report)?;
             checks::unit(workspace, jars)
         });
     }

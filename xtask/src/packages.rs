@@ -1,5 +1,6 @@
 //! What suites need of the system's packages.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -20,6 +21,17 @@ pub fn install(report: &Report, package: &str) -> Result<()> {
         let mut command = Command::new("apt-get");
         command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
         process::run(&mut command, &log, LIMIT)?;
+    }
+    Ok(())
+}
+
+/// Installs the database servers that the tests of sinks want, where they are not there.
+pub fn install_servers(report: &Report) -> Result<()> {
+    for (place, package) in [("/usr/lib/postgresql", "postgresql"), ("/usr/sbin/mariadbd", "mariadb-server")]
+    {
+        if !Path::new(place).exists() {
+            install(report, package)?;
+        }
     }
     Ok(())
 }

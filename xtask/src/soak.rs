@@ -1,12 +1,13 @@
 //! The tests whose worth grows with their length: simulations over many seeds, all crash states, hostile clients, full
-//! disks, the broker killed many times, and the client suites again and again.
+//! disks, the broker killed many times, sinks whose every part is, and the client suites again and again.
 
 use crate::checks;
+use crate::packages;
 use crate::report::Report;
 use crate::suite::{self, Broker, Context, go, java, python};
 use crate::workspace::Workspace;
 
-/// Runs the simulations over `OTTLA_SIM_SEEDS` seeds, all crash states, twice `OTTLA_KILLS` kills under a checked load, a compacted topic under kills, the limits' tests and exactly-once copies of `OTTLA_COPIED_RECORDS` records under kills, then `OTTLA_ROUNDS` rounds of `OTTLA_KILLS` kills and of every suite.
+/// Runs the simulations over `OTTLA_SIM_SEEDS` seeds, all crash states, twice `OTTLA_KILLS` kills under a checked load, a compacted topic under kills, the limits' tests, sinks of `OTTLA_SINK_RECORDS` records into each database and exactly-once copies of `OTTLA_COPIED_RECORDS` records under kills, then `OTTLA_ROUNDS` rounds of `OTTLA_KILLS` kills and of every suite.
 pub fn run(workspace: &Workspace, report: &Report) {
     let number = |variable: &str, default: u32| {
         std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
@@ -19,6 +20,10 @@ pub fn run(workspace: &Workspace, report: &Report) {
     report.step("compaction", || checks::compaction(workspace));
     report.step("limits", || checks::limits(workspace));
     report.step("full disks", || checks::full_disks(workspace));
+    report.step("sinks", || {
+        packages::install_servers(report)?;
+        checks::sinks(workspace, number("OTTLA_SINK_RECORDS", 1_000_000))
+    });
     report.step("build", || checks::build(workspace, &["ottla"]));
     java::fetch(workspace, report);
     copies(workspace, report, number("OTTLA_COPIED_RECORDS", 100_000));

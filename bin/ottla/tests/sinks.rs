@@ -1,7 +1,7 @@
 //! Sinks into real databases: what users see of them, and each record once whoever is killed.
 //!
-//! Servers are the system's (`apt-get install postgresql`), see `tests/servers`. `OTTLA_SINK_ROUNDS` sets how often all are
-//! killed (1).
+//! Servers are the system's (`apt-get install postgresql mariadb-server`), see `tests/servers`. `OTTLA_SINK_RECORDS` sets how
+//! many records are carried while all are killed in turn (60,000).
 
 #![allow(
     clippy::disallowed_methods,
@@ -9,19 +9,23 @@
     reason = "this test runs processes of the real operating system, and fails where it fails"
 )]
 
+#[path = "sinks/database.rs"]
+mod database;
+#[path = "sinks/kills.rs"]
+mod kills;
 #[path = "sinks/looking_after.rs"]
 mod looking_after;
+#[path = "sinks/proxy.rs"]
+mod proxy;
+#[path = "sinks/troubles.rs"]
+mod troubles;
 
-use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use servers::{Postgres, run};
 use sim_tests::process::{Folder, Process};
-
-/// Records between two kills.
-const RECORDS: usize = 40_000;
 
 /// A worker of a sink.
 struct Worker {
@@ -35,6 +39,10 @@ impl Worker {
             ottla(broker, &["sink", "run"]).arg(file).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
         let told = child.stderr.take().map(BufReader::new);
         Worker { child, told }
+    }
+
+    fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Waits until it says something.
@@ -201,59 +209,4 @@ fn rows_and_their_offsets_are_written_together_or_not_at_all() {
     assert_eq!(database.ask("SELECT count(*), sum(id) FROM a WHERE 20 <= id"), "5|135");
     assert_eq!(database.ask(&format!("SELECT {epoch} < epoch FROM ottla_offsets")), "t");
     worker.stop();
-}
-
-#[test]
-fn each_record_is_in_the_table_once_whoever_is_killed() {
-    let Some(database) = Postgres::start("sink-kills") else { return };
-    let (data, files) = (folder("sink-kills-data"), folder("sink-kills-files"));
-    let mut broker = start_broker(&data, "127.0.0.1:0");
-    run(&mut ottla(&broker, &["topic", "create", "orders", "--partitions", "6"]));
-    database.ask("CREATE TABLE orders (id bigint, price double precision)");
-    let file = files.path().join("orders.toml");
-    let definition = format!(
-        "name = 'orders'\ntopics = 'orders'\ntable = 'orders'\nflush.rows = 500\n\
-         [columns]\nid = {{ type = 'bigint', required = true }}\nprice = 'double'\n[database]\nurl = '{}'\n",
-        database.url()
-    );
-    std::fs::write(&file, definition).unwrap();
-    let rounds = std::env::var("OTTLA_SINK_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
-    let mut workers: Vec<_> = (0..2).map(|_| Worker::start(&file, &broker, Stdio::null())).collect();
-    let mut produced = 0;
-    let victims = ["worker", "database", "broker", "both workers"];
-    for victim in std::iter::repeat_n(victims, rounds).flatten() {
-        let mut lines = String::new();
-        for id in produced..produced + RECORDS {
-            writeln!(lines, "{{\"price\":{},\"id\":{id}}}", id / 3).unwrap();
-        }
-        let mut producing = producer(&broker, &files, "orders", &lines).spawn().unwrap();
-        let fewest = produced + RECORDS / 8;
-        produced += RECORDS;
-        let count = |answer: &str| answer.parse::<usize>().unwrap();
-        let reached = database.wait_for("SELECT count(*) FROM orders", |answer| fewest <= count(answer));
-        println!("killing the {victim} at {reached} of {produced}");
-        match victim {
-            "database" => database.kill_and_start_again(),
-            "broker" => {
-                broker.kill();
-                broker = start_broker(&data, &broker.address().to_string());
-            }
-            "worker" => workers[0] = Worker::start(&file, &broker, Stdio::null()),
-            "both workers" => {
-                workers = (0..2).map(|_| Worker::start(&file, &broker, Stdio::null())).collect()
-            }
-            other => unreachable!("{other}"),
-        }
-        assert!(producing.wait().unwrap().success());
-    }
-    database.wait_for("SELECT count(DISTINCT id) FROM orders", |answer| answer == produced.to_string());
-    let sum: usize = (0..produced).sum();
-    let prices: usize = (0..produced).map(|id| id / 3).sum();
-    assert_eq!(
-        database.ask("SELECT count(*), sum(id), sum(price)::bigint FROM orders"),
-        format!("{produced}|{sum}|{prices}")
-    );
-    workers.into_iter().for_each(Worker::stop);
-    let next = database.ask("SELECT sum(next_offset), count(*) FROM ottla_offsets");
-    assert_eq!(next, format!("{produced}|6"));
 }
