@@ -6,10 +6,14 @@
 //!   onto the same file system.
 //! - A2 As few calls as there can be: a round takes what all connections have, writes once to each file, syncs once, and
 //!   acknowledges everything.
+//! - A3 It does so through the page cache, or past it (`O_DIRECT`): blocks are then received in place, at addresses from which
+//!   the device takes them.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::thread;
@@ -17,6 +21,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::OFlags;
 use rustix::io::pwritev;
 
 use crate::figure::{Figure, less, more};
@@ -26,15 +31,48 @@ use crate::setting::Setting;
 
 const BLOCK_BYTES: usize = BATCH_BYTES as usize;
 
-/// The first argument of a process that is the program itself; then come the folder and how many files.
+/// What a producer may have under way.
+const RING_BYTES: usize = BLOCK_BYTES * IN_FLIGHT as usize;
+
+/// What device and file system want addresses to be a multiple of, at the most.
+const ALIGNMENT: usize = 4096;
+
+/// The first argument of a process that is the program itself; then come the way, the folder and how many files.
 pub const ROLE: &str = "bare";
 
+/// See A3.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Through the page cache.
+    Cached,
+    /// Past it.
+    Direct,
+}
+
+impl Way {
+    const ALL: [Way; 2] = [Way::Cached, Way::Direct];
+
+    fn name(self) -> &'static str {
+        match self {
+            Way::Cached => "cached",
+            Way::Direct => "direct",
+        }
+    }
+
+    fn flags(self) -> OFlags {
+        match self {
+            Way::Cached => OFlags::empty(),
+            Way::Direct => OFlags::DIRECT,
+        }
+    }
+}
+
 /// Measures it under the load of a stream.
-pub fn stream(setting: &Setting, produce: Produce) -> Result<Vec<Figure>> {
+pub fn stream(setting: &Setting, way: Way, produce: Produce) -> Result<Vec<Figure>> {
     setting.fresh()?;
     let program = std::env::current_exe().context("the path of this program")?;
     let mut command = setting.broker(&program);
-    command.arg(ROLE).arg(&setting.data).arg(produce.partitions.to_string());
+    command.arg(ROLE).arg(way.name()).arg(&setting.data).arg(produce.partitions.to_string());
     let mut running = Running::start(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
     let mut address = String::new();
     let output = running.child().stdout.take().context("standard output is piped")?;
@@ -92,11 +130,19 @@ fn receive(address: SocketAddr) -> Result<u64> {
 }
 
 /// The program: takes blocks from as many connections as there are producers, then sends everything to the next one.
-pub fn run(folder: &Path, files: usize) -> Result<()> {
+pub fn run(way: &str, folder: &Path, files: usize) -> Result<()> {
+    let way = Way::ALL.into_iter().find(|one| one.name() == way).context("no way of writing")?;
+    let flags = i32::try_from(way.flags().bits())?;
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);
-    let open =
-        |index| File::options().read(true).write(true).create_new(true).open(folder.join(format!("{index}")));
+    let open = |index| {
+        File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .custom_flags(flags)
+            .open(folder.join(format!("{index}")))
+    };
     let mut files: Vec<Appended> =
         (0..files).map(|index| open(index).map(Appended::new)).collect::<io::Result<_>>()?;
     let mut producers = Vec::new();
@@ -129,29 +175,33 @@ impl Appended {
 
 struct Producer {
     stream: TcpStream,
+    /// Blocks one behind the other, the first again behind the last.
     received: Vec<u8>,
+    /// Where the first of them begins, so that all are aligned (A3).
+    first: usize,
     filled: usize,
-    /// To which file its next block goes.
-    next: usize,
+    acknowledged: usize,
+    /// To which file its first block goes.
+    file: usize,
     ended: bool,
 }
 
 impl Producer {
-    fn accept(listener: &TcpListener, next: usize) -> Result<Producer> {
+    fn accept(listener: &TcpListener, file: usize) -> Result<Producer> {
         let (stream, _) = listener.accept()?;
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
-        Ok(Producer {
-            stream,
-            received: vec![0; BLOCK_BYTES * IN_FLIGHT as usize],
-            filled: 0,
-            next,
-            ended: false,
-        })
+        let received = vec![0; RING_BYTES + ALIGNMENT];
+        let first = received.as_ptr().align_offset(ALIGNMENT);
+        Ok(Producer { stream, received, first, filled: 0, acknowledged: 0, file, ended: false })
     }
 
+    /// Takes what there is; a producer that waits for its answers sends no more than there is room for.
     fn receive(&mut self) -> Result<()> {
-        match self.stream.read(&mut self.received[self.filled..]) {
+        let free = RING_BYTES - (self.filled - self.acknowledged * BLOCK_BYTES);
+        let start = self.filled % RING_BYTES;
+        let end = RING_BYTES.min(start + free);
+        match self.stream.read(&mut self.received[self.first..][start..end]) {
             Ok(0) => self.ended = true,
             Ok(count) => self.filled += count,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -160,17 +210,20 @@ impl Producer {
         Ok(())
     }
 
-    fn whole_blocks(&self) -> usize {
-        self.filled / BLOCK_BYTES
+    /// The numbers of the blocks that are whole and not acknowledged.
+    fn whole(&self) -> Range<usize> {
+        self.acknowledged..self.filled / BLOCK_BYTES
+    }
+
+    fn block(&self, number: usize) -> &[u8] {
+        &self.received[self.first..][number * BLOCK_BYTES % RING_BYTES..][..BLOCK_BYTES]
     }
 
     fn acknowledge(&mut self) -> Result<()> {
-        let blocks = self.whole_blocks();
-        if 0 < blocks {
-            self.stream.write_all(&vec![0; blocks])?;
-            self.received.copy_within(blocks * BLOCK_BYTES..self.filled, 0);
-            self.filled -= blocks * BLOCK_BYTES;
-            self.next += blocks;
+        let blocks = self.whole();
+        if !blocks.is_empty() {
+            self.stream.write_all(&vec![0; blocks.len()])?;
+            self.acknowledged = blocks.end;
         }
         Ok(())
     }
@@ -187,8 +240,8 @@ fn round(producers: &mut Vec<Producer>, files: &mut [Appended]) -> Result<()> {
     }
     let mut slices: Vec<Vec<IoSlice<'_>>> = files.iter().map(|_| Vec::new()).collect();
     for producer in &*producers {
-        for (index, block) in producer.received[..producer.filled].chunks_exact(BLOCK_BYTES).enumerate() {
-            slices[(producer.next + index) % files.len()].push(IoSlice::new(block));
+        for number in producer.whole() {
+            slices[(producer.file + number) % files.len()].push(IoSlice::new(producer.block(number)));
         }
     }
     if slices.iter().any(|slices| !slices.is_empty()) {

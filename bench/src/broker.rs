@@ -31,6 +31,8 @@ pub enum System {
     KafkaSynced,
     /// No broker: what the bytes alone cost (`bare.rs`).
     Bare,
+    /// The same past the page cache.
+    BareDirect,
     /// No broker: the same rows by a database's own tools (`sinks/by_hand.rs`).
     ByHand,
 }
@@ -46,6 +48,7 @@ impl System {
             System::Kafka => "kafka",
             System::KafkaSynced => "kafka-synced",
             System::Bare => "bare",
+            System::BareDirect => "bare-direct",
             System::ByHand => "by hand",
         }
     }
@@ -56,7 +59,7 @@ impl System {
             System::Ottla => "on disk (group commit)",
             System::Kafka => "in the page cache",
             System::KafkaSynced => "on disk (each batch)",
-            System::Bare => "on disk (all at once)",
+            System::Bare | System::BareDirect => "on disk (all at once)",
             System::ByHand => "committed",
         }
     }
@@ -64,7 +67,7 @@ impl System {
     /// Whether it can be run here.
     pub fn is_here(self, setting: &Setting) -> bool {
         match self {
-            System::Ottla | System::Bare | System::ByHand => true,
+            System::Ottla | System::Bare | System::BareDirect | System::ByHand => true,
             System::Kafka | System::KafkaSynced => setting.kafka.is_some(),
         }
     }
@@ -103,7 +106,7 @@ impl System {
             }
             System::Kafka => java(setting, kafka()?, port, ""),
             System::KafkaSynced => java(setting, kafka()?, port, "log.flush.interval.messages=1\n"),
-            System::Bare | System::ByHand => bail!("it is no broker"),
+            System::Bare | System::BareDirect | System::ByHand => bail!("it is no broker"),
         }
     }
 

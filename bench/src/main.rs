@@ -58,10 +58,10 @@ fn main() -> ExitCode {
 fn run() -> Result<bool> {
     let (mut checks, mut only) = (false, Vec::new());
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if let [role, folder, files] = &words[..]
+    if let [role, way, folder, files] = &words[..]
         && role == bare::ROLE
     {
-        return bare::run(folder.as_ref(), files.parse()?).map(|()| true);
+        return bare::run(way, folder.as_ref(), files.parse()?).map(|()| true);
     }
     let mut words = words.into_iter();
     while let Some(word) = words.next() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::bare;
+use crate::bare::{self, Way};
 use crate::broker::{Broker, System, connect};
 use crate::figure::{Figure, Run, less, more};
 use crate::load::{self, Loaded, Produce};
@@ -64,10 +64,11 @@ pub const ALL: [Scenario; 14] = [
     Scenario {
         name: "stream",
         words: |setting| format!("{}, then read by one consumer", STREAM.of(setting).words()),
-        systems: &[System::Ottla, System::Kafka, System::KafkaSynced, System::Bare],
-        check_systems: &[System::Ottla, System::Bare],
+        systems: &[System::Ottla, System::Kafka, System::KafkaSynced, System::Bare, System::BareDirect],
+        check_systems: &[System::Ottla, System::Bare, System::BareDirect],
         measure: |setting, system| match system {
-            System::Bare => bare::stream(setting, STREAM.of(setting)),
+            System::Bare => bare::stream(setting, Way::Cached, STREAM.of(setting)),
+            System::BareDirect => bare::stream(setting, Way::Direct, STREAM.of(setting)),
             broker => stream(setting, broker, STREAM.of(setting)),
         },
         compare: stream_compared,
