@@ -112,6 +112,9 @@ fn line_of(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
 }
 
+/// Behind the name of a sink whose letters are driven in again: what the database knows that by.
+const RETRY: &str = "/retry";
+
 /// A path as it is written: names with dots between.
 pub(crate) fn path(text: &str) -> Option<Vec<String>> {
     let path: Vec<String> = text.split('.').map(str::to_owned).collect();
@@ -134,6 +137,22 @@ impl Definition {
     pub fn parse_listed(text: &str) -> Result<Vec<(usize, Listed)>, DefinitionError> {
         let listed = file::read_listed(text).map_err(|fault| fault.in_text(text))?;
         Ok(listed.into_iter().map(|(at, listed)| (line_of(text, at), listed)).collect())
+    }
+
+    /// The sink whose letters are written and driven in again.
+    pub(crate) fn name_in_letters(&self) -> &str {
+        self.name.strip_suffix(RETRY).unwrap_or(&self.name)
+    }
+
+    /// The same sink, reading the letters it wrote.
+    pub(crate) fn of_retry(&self, letters: TopicName) -> Definition {
+        Definition {
+            name: format!("{}{RETRY}", self.name),
+            topics: vec![letters],
+            group: format!("{}{RETRY}", self.group),
+            begin: Begin::Earliest,
+            ..self.clone()
+        }
     }
 
     /// Whether records say which columns come from their fields.

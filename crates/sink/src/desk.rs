@@ -5,18 +5,30 @@ use model::Offset;
 use rt::channel::mpsc;
 use rt::{Rt, Task};
 
+use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::schema::Schema;
-use crate::target::{Batch, Claim, Granted, Target, TargetError};
+use crate::target::{Batch, Claim, Fault, Granted, Target, TargetError};
 
 enum Order {
+    Prepare(Schema),
     Claim(Vec<Claim>),
-    Commit(Batch),
+    Commit { letters: Vec<DeadLetter>, batch: Batch },
 }
 
 /// What became of an order.
 pub(crate) enum Outcome {
+    Prepared(Result<Schema, TargetError>),
     Claimed { claims: Vec<Claim>, result: Result<Vec<Granted>, TargetError> },
-    Committed { rows: usize, offsets: Vec<(TopicPartition, Offset)>, result: Result<bool, TargetError> },
+    Committed(Committed),
+}
+
+/// What became of a batch.
+pub(crate) struct Committed {
+    pub(crate) rows: usize,
+    pub(crate) letters: usize,
+    /// Where it brings the partitions.
+    pub(crate) offsets: Vec<(TopicPartition, Offset)>,
+    pub(crate) result: Result<bool, TargetError>,
 }
 
 /// The worker's side of the desk.
@@ -28,10 +40,19 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn open<T: Target>(rt: &Rt, target: T, sink: String, schema: Schema) -> Desk {
+    pub(crate) fn open<T: Target>(
+        rt: &Rt,
+        target: T,
+        dead_letters: Option<DeadLetters>,
+        sink: String,
+        schema: Schema,
+    ) -> Desk {
         let (orders, received) = mpsc::channel(1);
         let (answers, outcomes) = mpsc::channel(1);
-        let task = rt.spawn("sink-database", work(target, sink, schema, received, answers));
+        let task = rt.spawn("sink-database", {
+            let mut clerk = Clerk { target, dead_letters, sink, schema };
+            async move { clerk.work(received, answers).await }
+        });
         Desk { orders, outcomes, is_busy: false, task }
     }
 
@@ -44,8 +65,14 @@ impl Desk {
         self.place(Order::Claim(claims)).await;
     }
 
-    pub(crate) async fn commit(&mut self, batch: Batch) {
-        self.place(Order::Commit(batch)).await;
+    /// Writes letters, and then the batch that passes their records.
+    pub(crate) async fn commit(&mut self, letters: Vec<DeadLetter>, batch: Batch) {
+        self.place(Order::Commit { letters, batch }).await;
+    }
+
+    /// Makes the table fit a schema, for which batches are from then on.
+    pub(crate) async fn prepare(&mut self, schema: Schema) {
+        self.place(Order::Prepare(schema)).await;
     }
 
     async fn place(&mut self, order: Order) {
@@ -72,27 +99,49 @@ impl Drop for Desk {
     }
 }
 
-async fn work<T: Target>(
-    mut target: T,
+/// The database's side of the desk.
+struct Clerk<T> {
+    target: T,
+    dead_letters: Option<DeadLetters>,
     sink: String,
     schema: Schema,
-    mut orders: mpsc::Receiver<Order>,
-    outcomes: mpsc::Sender<Outcome>,
-) {
-    while let Some(order) = orders.recv().await {
-        let outcome = match order {
-            Order::Claim(claims) => {
-                let result = target.claim(&sink, &claims).await;
-                Outcome::Claimed { claims, result }
+}
+
+impl<T: Target> Clerk<T> {
+    async fn work(&mut self, mut orders: mpsc::Receiver<Order>, outcomes: mpsc::Sender<Outcome>) {
+        while let Some(order) = orders.recv().await {
+            let outcome = match order {
+                Order::Prepare(schema) => Outcome::Prepared(self.prepare(&schema).await),
+                Order::Claim(claims) => {
+                    let result = self.target.claim(&self.sink, &claims).await;
+                    Outcome::Claimed { claims, result }
+                }
+                Order::Commit { letters, batch } => {
+                    let result = self.commit(&letters, &batch).await;
+                    let offsets = batch.moves.into_iter().map(|moved| (moved.place, moved.next)).collect();
+                    let (rows, letters) = (batch.rows.len(), letters.len());
+                    Outcome::Committed(Committed { rows, letters, offsets, result })
+                }
+            };
+            if outcomes.send(outcome).await.is_err() {
+                return;
             }
-            Order::Commit(batch) => {
-                let result = target.commit(&sink, &schema, &batch).await;
-                let offsets = batch.moves.into_iter().map(|moved| (moved.place, moved.next)).collect();
-                Outcome::Committed { rows: batch.rows.len(), offsets, result }
-            }
-        };
-        if outcomes.send(outcome).await.is_err() {
-            return;
         }
+    }
+
+    async fn prepare(&mut self, schema: &Schema) -> Result<Schema, TargetError> {
+        self.schema = self.target.prepare(schema).await?;
+        Ok(self.schema.clone())
+    }
+
+    async fn commit(&mut self, letters: &[DeadLetter], batch: &Batch) -> Result<bool, TargetError> {
+        if let Some(dead_letters) = self.dead_letters.as_ref().filter(|_| !letters.is_empty()) {
+            dead_letters.send(letters).await.map_err(|error| TargetError {
+                message: format!("writing {} dead letters: {error}", letters.len()),
+                code: None,
+                fault: Fault::Passing,
+            })?;
+        }
+        self.target.commit(&self.sink, &self.schema, batch).await
     }
 }

@@ -185,6 +185,19 @@ impl Ledger {
         })
     }
 
+    /// The id of the topic that a partition is read from.
+    pub fn topic_id(&self, place: &TopicPartition) -> Option<&str> {
+        match self.0.get(place)? {
+            Stage::Owned { topic_id, .. } => Some(topic_id),
+            Stage::Stopped { .. } | Stage::Waiting { .. } | Stage::Claimed => None,
+        }
+    }
+
+    /// Whether each partition that the group gave us is among these.
+    pub fn are_all_in(&self, places: &BTreeMap<TopicPartition, Offset>) -> bool {
+        self.0.keys().all(|place| places.contains_key(place))
+    }
+
     /// The next moment at which there is something to claim.
     pub fn next_claim_at(&self) -> Option<Instant> {
         let waits = self.0.values().filter_map(|stage| match stage {

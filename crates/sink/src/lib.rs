@@ -10,28 +10,37 @@
 //! whose. Knows no particular database.
 
 mod condition;
+mod dead_letter;
 mod decode;
 mod definition;
 mod desk;
 mod flush;
+mod gathered;
 mod infer;
 mod json;
 mod json_rows;
 mod ledger;
+mod note;
+mod origins;
+mod retry;
 mod rows;
 mod schema;
+mod search;
 mod target;
 mod transform;
 mod worker;
 
 pub use condition::{Condition, ConditionError};
+pub use dead_letter::RecordId;
 pub use definition::{Begin, Database, Definition, DefinitionError, Listed, Password, Tombstones};
 pub use flush::Flush;
 pub use infer::sample;
 pub use json_rows::JsonRows;
 pub use ledger::{Ledger, Verdict};
+pub use note::Note;
+pub use retry::{Retried, mend, retry};
 pub use rows::{Changes, NewRow, Rows, Value};
 pub use schema::{Column, ColumnType, MAX_COLUMNS, Schema, Source};
 pub use target::{Batch, Claim, Fault, Granted, Move, Origin, Target, TargetError};
 pub use transform::{Refused, Transform};
-pub use worker::{Note, Worker};
+pub use worker::Worker;

@@ -39,6 +39,13 @@ pub struct Rows {
     deletions: Vec<usize>,
 }
 
+/// A point among rows.
+pub(crate) struct Mark {
+    values: usize,
+    texts: usize,
+    deletions: usize,
+}
+
 /// What rows come to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changes<'a> {
@@ -88,6 +95,18 @@ impl Rows {
         let (first, texts) = (self.values.len(), self.texts.len());
         self.values.resize(first + self.width, Value::Absent);
         NewRow { rows: self, first, texts }
+    }
+
+    /// A point to come back to.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { values: self.values.len(), texts: self.texts.len(), deletions: self.deletions.len() }
+    }
+
+    /// Takes back all rows since a mark.
+    pub(crate) fn truncate(&mut self, mark: Mark) {
+        self.values.truncate(mark.values);
+        self.texts.truncate(mark.texts);
+        self.deletions.truncate(mark.deletions);
     }
 
     /// What the rows come to where `key` are the columns that one is known by: the last of each key (W2), which is a row or

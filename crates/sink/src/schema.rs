@@ -159,4 +159,14 @@ impl Schema {
         }
         Ok(Schema { table: table.to_owned(), columns, key: indexes, is_inferred })
     }
+
+    /// The table with more columns.
+    ///
+    /// # Errors
+    /// These would be too many.
+    pub fn with(&self, columns: Vec<Column>) -> Result<Schema, String> {
+        let key: Vec<_> = self.key.iter().map(|&index| self.columns[index].name.clone()).collect();
+        let columns = self.columns.iter().cloned().chain(columns).collect();
+        Schema::new(&self.table, columns, &key, self.is_inferred)
+    }
 }

@@ -5,26 +5,31 @@
 //!   stands: there is one way back, and it is the way in.
 //! - Y3 A database that is slow or away holds up reading, never the membership; at most one batch is on its way to it and
 //!   one is being filled.
-//! - Y4 A batch leaves only after the cluster said, later than its last record was read, that its topics are the ones whose
+//! - Y4 The table grows between batches only, and what was read for the narrower one is read again.
+//! - Y5 A batch leaves only after the cluster said, later than its last record was read, that its topics are the ones whose
 //!   offsets the database has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use client::{
-    Client, Consumer, ConsumerConfig, Event, GroupConfig, Isolation, OffsetQuery, Positions, Record, Reset,
-    Start, TopicPartition,
+    Client, Consumer, ConsumerConfig, Event, GroupConfig, Isolation, Positions, Record, Reset, Start,
+    TopicPartition,
 };
 use model::Offset;
 use rt::channel::watch;
 use rt::{Instant, Rt};
 
-use crate::definition::{Begin, Definition};
-use crate::desk::{Desk, Outcome};
+use crate::dead_letter::{DeadLetter, DeadLetters, Read, RecordId};
+use crate::definition::Definition;
+use crate::desk::{Committed, Desk, Outcome};
+use crate::gathered::Gathered;
 use crate::ledger::{Ledger, Verdict};
-use crate::rows::Rows;
-use crate::schema::Schema;
-use crate::target::{Batch, Origin, Target};
+use crate::note::Note;
+use crate::origins::origins;
+use crate::schema::{Column, Schema};
+use crate::search::Search;
+use crate::target::{Batch, Fault, Target, TargetError};
 use crate::transform::Transform;
 
 /// Longest wait for something to happen.
@@ -45,44 +50,6 @@ const PARTITION_BYTES: usize = 1024 * 1024;
 /// Records that are decoded between two looks at the database.
 const POLL_RECORDS: usize = 5_000;
 
-/// What a worker has to say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Note {
-    /// The group gave it these partitions.
-    Assigned(Vec<TopicPartition>),
-    /// The group took back what it gave.
-    Revoked,
-    /// A partition is read from here on, as everything before is in the table.
-    Begun {
-        /// Which.
-        place: TopicPartition,
-        /// Where.
-        next: Offset,
-    },
-    /// Rows are in the table.
-    Committed {
-        /// How many.
-        rows: usize,
-        /// Where that leaves the partitions they came from.
-        offsets: Vec<(TopicPartition, Offset)>,
-    },
-    /// A partition is not read on, for this reason.
-    Stopped {
-        /// Which.
-        place: TopicPartition,
-        /// Why.
-        reason: String,
-    },
-    /// Something keeps it from working, and is tried again.
-    Trouble(String),
-    /// The trouble is over.
-    Recovered,
-    /// It was told to pause: it keeps its partitions, and neither reads nor writes.
-    Paused,
-    /// It was told to go on.
-    Resumed,
-}
-
 /// A worker at work.
 pub struct Worker<F> {
     rt: Rt,
@@ -93,9 +60,16 @@ pub struct Worker<F> {
     transform: Box<dyn Transform>,
     ledger: Ledger,
     desk: Desk,
-    rows: Rows,
-    /// When the first record was read that is in no batch yet.
-    since: Option<Instant>,
+    /// What was read and is in no batch yet.
+    gathered: Gathered,
+    /// Of the batch under way: how many records it has, and the last one.
+    sent: (usize, Option<(TopicPartition, Offset)>),
+    search: Search,
+    /// The schema that the table is to have next.
+    growing: Option<Schema>,
+    /// Where it has enough, and how far it came there.
+    ends: Option<BTreeMap<TopicPartition, Offset>>,
+    reached: BTreeMap<TopicPartition, Offset>,
     /// What is in the table, as far as the group was not told.
     done: BTreeMap<TopicPartition, Offset>,
     tell_group_at: Instant,
@@ -137,14 +111,21 @@ impl<F: FnMut(Note)> Worker<F> {
             ..GroupConfig::new(&definition.group)
         };
         let consumer = Consumer::in_group(client, reading, group, definition.topics.clone());
+        let dead_letters = definition.dead_letters.clone();
+        let dead_letters =
+            dead_letters.map(|topic| DeadLetters::new(client, topic, definition.name_in_letters()));
         Worker {
             client: client.clone(),
             consumer,
             transform: Box::new(transform),
             ledger: Ledger::default(),
-            desk: Desk::open(&rt, target, definition.name.clone(), schema.clone()),
-            rows: Rows::new(schema.columns.len()),
-            since: None,
+            desk: Desk::open(&rt, target, dead_letters, definition.name.clone(), schema.clone()),
+            gathered: Gathered::new(schema.columns.len()),
+            sent: (0, None),
+            search: Search::default(),
+            growing: None,
+            ends: None,
+            reached: BTreeMap::new(),
             done: BTreeMap::new(),
             tell_group_at: Instant::START,
             retry_at: Instant::START,
@@ -164,6 +145,12 @@ impl<F: FnMut(Note)> Worker<F> {
         Worker { pause, ..self }
     }
 
+    /// Reads to these offsets and no further, and ends when all before them is done in the partitions that the group gives
+    /// it.
+    pub(crate) fn until(self, ends: BTreeMap<TopicPartition, Offset>) -> Worker<F> {
+        Worker { ends: Some(ends), ..self }
+    }
+
     /// Works until `stop`, then writes what it has and leaves the group.
     ///
     /// # Errors
@@ -176,8 +163,14 @@ impl<F: FnMut(Note)> Worker<F> {
             if !self.done.is_empty() && self.tell_group_at <= self.rt.now() {
                 self.tell_group().await;
             }
+            if self.is_at_its_ends() {
+                break Ok(());
+            }
             let wait = self.wait();
-            let is_full = self.definition.flush.is_full(&self.rows);
+            let (flush, limit) = (&self.definition.flush, self.search.limit());
+            let is_full = self.gathered.is_full(flush, limit);
+            let room = limit.saturating_sub(self.gathered.records);
+            self.consumer.set_poll_records(POLL_RECORDS.min(flush.rows).min(room.max(1)));
             let (consumer, rt) = (&mut self.consumer, &self.rt);
             let read = async {
                 if is_full {
@@ -214,7 +207,7 @@ impl<F: FnMut(Note)> Worker<F> {
         if self.is_paused {
             return POLL;
         }
-        let flush_at = self.since.map(|since| since + self.definition.flush.age);
+        let flush_at = self.gathered.since.map(|since| since + self.definition.flush.age);
         let next = [flush_at, self.ledger.next_claim_at()].into_iter().flatten().min();
         let now = self.rt.now();
         next.map_or(POLL, |at| {
@@ -241,11 +234,14 @@ impl<F: FnMut(Note)> Worker<F> {
         if self.is_paused || self.desk.is_busy() || now < self.retry_at {
             return;
         }
+        if let Some(schema) = &self.growing {
+            return self.desk.prepare(schema.clone()).await;
+        }
         let unclaimed = self.ledger.unclaimed(now);
         if !unclaimed.is_empty() {
             return self.claim(&unclaimed).await;
         }
-        if self.since.is_some_and(|since| self.definition.flush.is_due(&self.rows, since, now)) {
+        if self.gathered.is_due(&self.definition.flush, self.search.limit(), now) {
             self.flush().await;
         }
     }
@@ -264,7 +260,7 @@ impl<F: FnMut(Note)> Worker<F> {
 
     /// Sends everything that was read.
     async fn flush(&mut self) {
-        // Asked anew each time: whatever was fetched before this answer is of the topics it names (Y4).
+        // Asked anew each time: whatever was fetched before this answer is of the topics it names (Y5).
         let snapshot = match self.client.refresh(Some(&self.definition.topics)).await {
             Ok(snapshot) => snapshot,
             Err(error) => return self.on_trouble(error.to_string()),
@@ -273,19 +269,19 @@ impl<F: FnMut(Note)> Worker<F> {
         if self.ledger.is_recreated(topic_id) {
             return self.start_over();
         }
-        self.since = None;
         let moves = self.ledger.send(&self.consumer.positions());
+        let gathered = std::mem::replace(&mut self.gathered, Gathered::new(self.schema.columns.len()));
         if !moves.is_empty() {
-            let rows = std::mem::replace(&mut self.rows, Rows::new(self.schema.columns.len()));
-            self.desk.commit(Batch { rows, moves }).await;
+            self.sent = (gathered.records, gathered.last);
+            self.desk.commit(gathered.letters, Batch { rows: gathered.rows, moves }).await;
         }
     }
 
     async fn on_event(&mut self, event: Event) -> Result<(), client::Error> {
         match event {
-            Event::Records(records) => self.on_records(&records).await?,
+            Event::Records(records) => self.on_records(records).await?,
             Event::Assigned(places) => {
-                self.forget_rows();
+                self.forget_gathered();
                 self.ledger.assign(places.iter().cloned(), self.rt.now());
                 (self.note)(Note::Assigned(places));
             }
@@ -296,8 +292,8 @@ impl<F: FnMut(Note)> Worker<F> {
             Event::Lost(_) => self.on_revoked(),
             Event::Idle => {
                 // Positions pass markers and aborted records too.
-                if self.since.is_none() && self.ledger.has_moved(&self.consumer.positions()) {
-                    self.since = Some(self.rt.now());
+                if self.gathered.since.is_none() && self.ledger.has_moved(&self.consumer.positions()) {
+                    self.gathered.since = Some(self.rt.now());
                 }
             }
         }
@@ -306,26 +302,155 @@ impl<F: FnMut(Note)> Worker<F> {
 
     fn on_revoked(&mut self) {
         self.ledger.clear();
-        self.forget_rows();
+        self.forget_gathered();
         self.done.clear();
+        self.reached.clear();
         (self.note)(Note::Revoked);
     }
 
-    async fn on_records(&mut self, records: &[Record]) -> Result<(), client::Error> {
-        self.since.get_or_insert(self.rt.now());
-        let refused = self.transform.apply(records, &mut self.rows);
-        let mut bad: BTreeMap<TopicPartition, (Offset, String)> = BTreeMap::new();
-        for refused in refused {
-            let record = &records[refused.index];
-            let place = TopicPartition { topic: record.topic.clone(), partition: record.partition };
-            bad.entry(place).or_insert((record.offset, refused.problem));
+    async fn on_records(&mut self, mut records: Vec<Record>) -> Result<(), client::Error> {
+        self.leave_out_what_is_behind_the_ends(&mut records).await?;
+        self.put_back_what_is_too_much(&mut records).await?;
+        let Some(last) = records.last() else { return Ok(()) };
+        self.gathered.since.get_or_insert(self.rt.now());
+        self.gathered.last = Some((place_of(last), last.offset));
+        self.gathered.records += records.len();
+        let mut refused = self.take_condemned(&mut records);
+        refused.extend(self.make_rows(&mut records));
+        if self.definition.dead_letters.is_some() {
+            let letters = refused.into_iter().filter_map(|refused| self.letter(refused));
+            letters.collect::<Vec<_>>().into_iter().for_each(|letter| self.gathered.push_letter(letter));
+        } else {
+            self.stop_at(refused).await?;
         }
-        for (place, (offset, problem)) in bad {
-            // What came before it is written; it and what follows waits.
-            self.consumer.seek(&place, Start::At(offset)).await?;
-            self.stop(&place, format!("the record at offset {offset} is refused: {problem}"));
+        let columns = self.transform.new_columns();
+        if !columns.is_empty() {
+            self.grow(columns);
         }
         Ok(())
+    }
+
+    /// Takes out of `records` what the database refused by itself (B1).
+    fn take_condemned(&self, records: &mut Vec<Record>) -> Vec<Refusal> {
+        if self.search.is_idle() {
+            return Vec::new();
+        }
+        let mut refused = Vec::new();
+        records.retain(|record| {
+            let condemned = self.search.condemned(&place_of(record), record.offset);
+            let refusal = condemned.map(|condemned| Refusal {
+                record: record.clone(),
+                problem: condemned.error.message.clone(),
+                code: condemned.error.code.clone(),
+                attempts: condemned.attempts,
+            });
+            refused.extend(refusal);
+            condemned.is_none()
+        });
+        refused
+    }
+
+    /// Appends the rows of `records`, and returns those that are none. Where their partition waits at them, nothing behind
+    /// them is in a row.
+    fn make_rows(&mut self, records: &mut Vec<Record>) -> Vec<Refusal> {
+        let mut refusals: Vec<Refusal> = Vec::new();
+        loop {
+            let mark = self.gathered.rows.mark();
+            let refused = self.transform.apply(records, &mut self.gathered.rows);
+            let refused = refused.into_iter().map(|refused| Refusal {
+                record: records[refused.index].clone(),
+                problem: refused.problem,
+                code: None,
+                attempts: 1,
+            });
+            let refused: Vec<_> = refused.collect();
+            let is_done = refused.is_empty() || self.definition.dead_letters.is_some();
+            refusals.extend(refused);
+            if is_done {
+                return refusals;
+            }
+            self.gathered.rows.truncate(mark);
+            let bad = firsts(&refusals);
+            records.retain(|record| {
+                bad.get(&place_of(record)).is_none_or(|refusal| record.offset < refusal.record.offset)
+            });
+        }
+    }
+
+    /// Stops each partition at its first record that is refused: what came before is written, it and what follows waits.
+    async fn stop_at(&mut self, refused: Vec<Refusal>) -> Result<(), client::Error> {
+        for (place, refusal) in firsts(&refused) {
+            let offset = refusal.record.offset;
+            self.consumer.seek(&place, Start::At(offset)).await?;
+            self.stop(&place, format!("the record at offset {offset} is refused: {}", refusal.problem));
+        }
+        Ok(())
+    }
+
+    /// The letter of a record that is refused; none when its partition is not ours any more.
+    fn letter(&self, refusal: Refusal) -> Option<DeadLetter> {
+        let Refusal { record, problem, code, attempts } = refusal;
+        if let Some(read) = Read::from_record(&record).filter(|_| self.ends.is_some()) {
+            // A letter that was driven in again.
+            let (record, id, generation) = (read.record, read.id, read.generation + 1);
+            return Some(DeadLetter { record, id, generation, problem, code, attempts });
+        }
+        let topic_id = self.ledger.topic_id(&place_of(&record))?.to_owned();
+        let (topic, partition, offset) = (record.topic.clone(), record.partition, record.offset);
+        let id = RecordId { topic, topic_id, partition, offset };
+        Some(DeadLetter { record, id, generation: 0, problem, code, attempts })
+    }
+
+    /// The table is to have more columns; what was read is read again for it (Y4).
+    fn grow(&mut self, columns: Vec<Column>) {
+        match self.schema.with(columns) {
+            Ok(schema) => self.growing = Some(schema),
+            Err(problem) => self.on_trouble(problem),
+        }
+        self.start_over();
+    }
+
+    /// A poll returns whole batches of records, which may be more than a batch of ours may have.
+    async fn put_back_what_is_too_much(&mut self, records: &mut Vec<Record>) -> Result<(), client::Error> {
+        let room = self.search.limit().saturating_sub(self.gathered.records);
+        let mut firsts = BTreeMap::new();
+        for record in records.get(room..).unwrap_or_default() {
+            firsts.entry(place_of(record)).or_insert(record.offset);
+        }
+        records.truncate(room);
+        for (place, offset) in firsts {
+            self.consumer.seek(&place, Start::At(offset)).await?;
+        }
+        Ok(())
+    }
+
+    /// Leaves a partition at its end, where it has one.
+    async fn leave_out_what_is_behind_the_ends(
+        &mut self,
+        records: &mut Vec<Record>,
+    ) -> Result<(), client::Error> {
+        let Some(ends) = &self.ends else { return Ok(()) };
+        let end = |record: &Record| ends.get(&place_of(record)).copied().unwrap_or(Offset(0));
+        let left: BTreeSet<_> =
+            records.iter().filter(|record| end(record) <= record.offset).map(place_of).collect();
+        records.retain(|record| record.offset < end(record));
+        for place in left {
+            let end = ends.get(&place).copied().unwrap_or(Offset(0));
+            self.consumer.seek(&place, Start::At(end)).await?;
+            self.consumer.pause(&place);
+        }
+        Ok(())
+    }
+
+    /// Whether all that is to be done is done.
+    fn is_at_its_ends(&self) -> bool {
+        self.ends.as_ref().is_some_and(|ends| {
+            let is_there =
+                |(place, next): (&TopicPartition, &Offset)| ends.get(place).is_none_or(|end| end <= next);
+            !self.reached.is_empty()
+                && self.ledger.are_all_in(&self.reached)
+                && self.reached.iter().all(is_there)
+        })
     }
 
     /// An error about one partition stops that one; any other is the worker's end.
@@ -356,6 +481,7 @@ impl<F: FnMut(Note)> Worker<F> {
                         Verdict::Begin(next) => {
                             // An offset needs no answer from the cluster.
                             drop(self.consumer.seek(&place, Start::At(next)).await);
+                            self.reached.insert(place.clone(), next);
                             (self.note)(Note::Begun { place, next });
                         }
                         Verdict::Stopped(reason) => (self.note)(Note::Stopped { place, reason }),
@@ -365,13 +491,45 @@ impl<F: FnMut(Note)> Worker<F> {
                     }
                 }
             }
-            Outcome::Committed { rows, offsets, result: Ok(true) } => {
-                self.on_success();
-                self.done.extend(offsets.iter().cloned());
-                (self.note)(Note::Committed { rows, offsets });
+            Outcome::Claimed { result: Err(error), .. } => {
+                self.on_trouble(error.to_string());
+                self.start_over();
             }
-            Outcome::Committed { result: Ok(false), .. } => self.start_over(),
-            Outcome::Claimed { result: Err(error), .. } | Outcome::Committed { result: Err(error), .. } => {
+            Outcome::Prepared(Ok(schema)) => self.on_grown(schema),
+            Outcome::Prepared(Err(error)) => self.on_trouble(error.to_string()),
+            Outcome::Committed(committed) => self.on_committed(committed),
+        }
+    }
+
+    fn on_grown(&mut self, schema: Schema) {
+        self.on_success();
+        self.growing = None;
+        self.transform.on_schema(&schema);
+        let is_new = |column: &&Column| !self.schema.columns.iter().any(|known| known.name == column.name);
+        let new = schema.columns.iter().filter(is_new).map(|column| column.name.clone()).collect();
+        self.schema = schema;
+        self.forget_gathered();
+        (self.note)(Note::Grown(new));
+    }
+
+    fn on_committed(&mut self, committed: Committed) {
+        let Committed { rows, letters, offsets, result } = committed;
+        let (records, last) = std::mem::take(&mut self.sent);
+        match result {
+            Ok(true) => {
+                self.on_success();
+                self.search.on_passed(records, &offsets);
+                self.done.extend(offsets.iter().cloned());
+                self.reached.extend(offsets.iter().cloned());
+                (self.note)(Note::Committed { rows, letters, offsets });
+            }
+            Ok(false) => self.start_over(),
+            // Without rows it is nothing that a record says.
+            Err(error @ TargetError { fault: Fault::Refused, .. }) if 0 < rows => {
+                self.search.on_refused(records, last, error);
+                self.start_over();
+            }
+            Err(error) => {
                 self.on_trouble(error.to_string());
                 self.start_over();
             }
@@ -380,15 +538,14 @@ impl<F: FnMut(Note)> Worker<F> {
 
     /// Reads everything of ours again from where the database stands (Y2).
     fn start_over(&mut self) {
-        self.forget_rows();
+        self.forget_gathered();
         let read: BTreeSet<_> = self.consumer.positions().into_keys().collect();
         read.iter().for_each(|place| self.consumer.pause(place));
         self.ledger.on_doubt(self.rt.now().max(self.retry_at));
     }
 
-    fn forget_rows(&mut self) {
-        self.rows = Rows::new(self.schema.columns.len());
-        self.since = None;
+    fn forget_gathered(&mut self) {
+        self.gathered = Gathered::new(self.schema.columns.len());
     }
 
     fn on_trouble(&mut self, trouble: String) {
@@ -413,7 +570,7 @@ impl<F: FnMut(Note)> Worker<F> {
             let outcome = self.desk.outcome().await;
             self.on_outcome(outcome).await;
         }
-        if self.since.is_some() && self.retry_at <= self.rt.now() {
+        if self.gathered.since.is_some() && self.growing.is_none() && self.retry_at <= self.rt.now() {
             self.flush().await;
             if self.desk.is_busy() {
                 let outcome = self.desk.outcome().await;
@@ -435,28 +592,26 @@ impl<F: FnMut(Note)> Worker<F> {
     }
 }
 
-/// Where each partition begins, in which topic; a partition whose topic is not there is not in the answer.
-async fn origins(
-    client: &Client,
-    begin: Begin,
-    places: &[TopicPartition],
-) -> Result<BTreeMap<TopicPartition, Origin>, client::Error> {
-    let topics: Vec<_> =
-        places.iter().map(|place| place.topic.clone()).collect::<BTreeSet<_>>().into_iter().collect();
-    let snapshot = client.refresh(Some(&topics)).await?;
-    let places = places.iter().filter(|place| snapshot.topics.contains_key(&place.topic));
-    let of = |query: OffsetQuery| places.clone().map(|place| (place.clone(), query)).collect();
-    let isolation = Isolation::ReadCommitted;
-    let starts = client.list_offsets_as(isolation, &of(OffsetQuery::Earliest)).await?;
-    let begins = match begin {
-        Begin::Earliest => starts.clone(),
-        Begin::Latest => client.list_offsets_as(isolation, &of(OffsetQuery::Latest)).await?,
-    };
-    let origin = |place: &TopicPartition| {
-        let (begin, log_start) = (begins.get(place).copied()??, starts.get(place).copied()??);
-        let topic_id = snapshot.topics.get(&place.topic)?.id.to_string();
-        let cluster_id = snapshot.cluster_id.clone().unwrap_or_default();
-        Some((place.clone(), Origin { cluster_id, topic_id, begin, log_start }))
-    };
-    Ok(places.clone().filter_map(origin).collect())
+/// A record that is not to be in the table.
+struct Refusal {
+    record: Record,
+    problem: String,
+    code: Option<String>,
+    attempts: u32,
+}
+
+/// The first of each partition.
+fn firsts(refusals: &[Refusal]) -> BTreeMap<TopicPartition, &Refusal> {
+    let mut firsts: BTreeMap<TopicPartition, &Refusal> = BTreeMap::new();
+    for refusal in refusals {
+        let first = firsts.entry(place_of(&refusal.record)).or_insert(refusal);
+        if refusal.record.offset < first.record.offset {
+            *first = refusal;
+        }
+    }
+    firsts
+}
+
+fn place_of(record: &Record) -> TopicPartition {
+    TopicPartition { topic: record.topic.clone(), partition: record.partition }
 }

@@ -66,7 +66,7 @@ impl Account {
                 let standing = self.partitions.entry(place.clone()).or_default();
                 (standing.next, standing.stopped) = (Some(*next), None);
             }
-            Note::Committed { rows, offsets } => {
+            Note::Committed { rows, offsets, .. } => {
                 self.rows += *rows as u64;
                 let before = self.committed_at_ms.replace(now_ms);
                 for (place, next) in offsets {
@@ -89,6 +89,7 @@ impl Account {
             Note::Trouble(error) => {
                 self.trouble = Some(Trouble { error: shortened(error), at_ms: now_ms, is_over: false });
             }
+            Note::Grown(_) => return false,
             Note::Recovered => {
                 if let Some(trouble) = &mut self.trouble {
                     trouble.is_over = true;
@@ -167,7 +168,7 @@ mod tests {
         let mut rates = Vec::new();
         for second in 1..=60 {
             if second <= 30 {
-                account.hear(&Note::Committed { rows: 100, offsets: vec![] }, 0);
+                account.hear(&Note::Committed { rows: 100, letters: 0, offsets: vec![] }, 0);
             }
             rates.push(account.report(at(second), 0).rows_per_s);
         }
@@ -181,8 +182,14 @@ mod tests {
         account.hear(&Note::Assigned(vec![place(0), place(1)]), 1);
         account.hear(&Note::Begun { place: place(0), next: Offset(5) }, 2);
         let offsets = vec![(place(0), Offset(9)), (place(7), Offset(1))];
-        assert!(account.hear(&Note::Committed { rows: 3, offsets: vec![] }, 3), "the first one is news");
-        assert!(!account.hear(&Note::Committed { rows: 1, offsets }, 3), "the next report comes soon enough");
+        assert!(
+            account.hear(&Note::Committed { rows: 3, letters: 0, offsets: vec![] }, 3),
+            "the first one is news"
+        );
+        assert!(
+            !account.hear(&Note::Committed { rows: 1, letters: 0, offsets }, 3),
+            "the next report comes soon enough"
+        );
         account.hear(&Note::Stopped { place: place(1), reason: "no number".to_owned() }, 4);
         let report = account.report(at(1), 5);
         let standing = Standing { next: Some(Offset(9)), committed_at_ms: Some(3), stopped: None };

@@ -28,8 +28,10 @@ pub struct Teller {
 impl Teller {
     /// What a note is worth saying.
     pub fn line(&mut self, note: Note, now: Instant) -> Option<Line> {
-        if let Note::Committed { rows, .. } = note {
-            return self.count(rows, now);
+        if let Note::Committed { rows, letters, .. } = note {
+            let counted = self.count(rows, now);
+            let refused = || troubled(format!("{letters} records are refused, and among the dead letters"));
+            return if letters == 0 { counted } else { Some(refused()) };
         }
         if self.last.as_ref() == Some(&note) {
             return None;
@@ -37,6 +39,7 @@ impl Teller {
         let line = match &note {
             Note::Assigned(places) => calm(format!("{} partitions are this worker's", places.len())),
             Note::Stopped { place, reason } => troubled(format!("{place} waits: {reason}")),
+            Note::Grown(columns) => calm(format!("the table has new columns: {}", columns.join(", "))),
             Note::Trouble(trouble) => troubled(format!("{trouble}; trying again")),
             Note::Recovered => calm("all is well again".to_owned()),
             Note::Paused => calm("paused".to_owned()),
@@ -78,7 +81,7 @@ mod tests {
             let line = teller.line(note, Instant::START + Duration::from_secs(second))?;
             Some(format!("{}{}", if line.is_trouble { "! " } else { "" }, line.text))
         };
-        let rows = |rows| Note::Committed { rows, offsets: vec![] };
+        let rows = |rows| Note::Committed { rows, letters: 0, offsets: vec![] };
         let away = || Note::Trouble("away".to_owned());
         assert_eq!(told(rows(5), 0).as_deref(), Some("5 rows written by this worker"));
         assert_eq!((told(rows(5), 1), told(rows(5), 9)), (None, None));

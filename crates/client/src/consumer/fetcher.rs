@@ -104,6 +104,10 @@ impl Fetcher {
         self.config.reset
     }
 
+    pub(super) fn set_poll_records(&mut self, records: usize) {
+        self.config.poll_records = records;
+    }
+
     pub(super) fn isolation(&self) -> Isolation {
         self.config.isolation
     }

@@ -282,6 +282,11 @@ impl Consumer {
         of_group.or_else(|| self.fetcher.trouble().cloned())
     }
 
+    /// The most records of one [`Event::Records`] from now on.
+    pub fn set_poll_records(&mut self, records: usize) {
+        self.fetcher.set_poll_records(records);
+    }
+
     /// Reads no more of a partition; its position stays.
     pub fn pause(&mut self, place: &TopicPartition) {
         self.fetcher.pause(place);
