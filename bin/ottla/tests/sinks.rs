@@ -17,6 +17,8 @@ mod kills;
 mod looking_after;
 #[path = "sinks/proxy.rs"]
 mod proxy;
+#[path = "sinks/refusals.rs"]
+mod refusals;
 #[path = "sinks/troubles.rs"]
 mod troubles;
 

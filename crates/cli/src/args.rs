@@ -21,7 +21,7 @@ pub use bench::BenchArgs;
 pub(crate) use bench::{BenchCommand, BenchConsumeArgs, BenchLatencyArgs, BenchProduceArgs};
 pub(crate) use group::{GroupArgs, GroupCommand};
 pub use sink::SinkArgs;
-pub(crate) use sink::SinkCommand;
+pub(crate) use sink::{SinkCommand, SinkRetryArgs};
 pub(crate) use topic::{TopicArgs, TopicCommand};
 pub(crate) use txn::{TxnArgs, TxnCommand};
 

@@ -1,6 +1,7 @@
 //! `ottla sink …`
 
 mod control;
+mod retry;
 mod status;
 
 use std::io::Write as _;
@@ -21,6 +22,7 @@ pub(crate) async fn run(rt: &Rt, args: SinkArgs) -> Result<(), Failure> {
     let done = match args.command {
         SinkCommand::Run { file } => return work(rt, &file, args.bootstrap).await,
         SinkCommand::Plan { file } => return plan(rt, &file, args.bootstrap).await,
+        SinkCommand::Retry(retried) => retry::run(rt, retried, args.bootstrap, &mut output).await,
         SinkCommand::List => {
             let client = connect(rt, args.bootstrap, None).await?;
             status::list(&client, &mut output).await

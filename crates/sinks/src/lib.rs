@@ -16,6 +16,7 @@ mod topic;
 
 pub use board::{Board, Entry, Identity, Report, Stage, Standing, Trouble};
 pub use database::{Database, open};
-pub use run::{RunError, connect, run, schema, stated};
+pub use run::{RunError, connect, retry, run, schema, stated};
+pub use sink::{Retried, mend};
 pub use status::{PartitionStatus, State, board, partitions, set_paused, tell_ages};
 pub use teller::{Line, Teller};

@@ -2,12 +2,14 @@
 //!
 //! - Z1 What may pass by itself is tried again; anything else ends the run with its reason, and whoever started it decides.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use client::{Client, ClientConfig};
+use client::{Admin, Client, ClientConfig, NewTopic};
+use model::ErrorCode;
 use rt::Rt;
 use rt::channel::watch;
-use sink::{Begin, Definition, Fault, JsonRows, Note, Schema, Target, TargetError, Worker};
+use sink::{Begin, Definition, Fault, JsonRows, Note, Retried, Schema, Target, TargetError, Worker};
 
 use crate::board::Identity;
 use crate::database::{self, Database};
@@ -100,6 +102,44 @@ async fn work(
     Ok(worker.run(stop).await?)
 }
 
+/// Drives a sink's dead letters in again, those that are there now; `note` hears how it goes.
+///
+/// # Errors
+/// What trying again does not mend (Z1).
+pub async fn retry(
+    client: &Client,
+    definition: &Definition,
+    stop: impl Future<Output = ()>,
+    mut note: impl FnMut(Note),
+) -> Result<Retried, RunError> {
+    let mut stop = std::pin::pin!(stop);
+    let mut target = database::open(client.rt(), definition).await?;
+    let prepared = rt::select! {
+        () = &mut stop => return Ok(Retried::default()),
+        prepared = prepare(client, definition, &mut target, watch::channel(false).1, &mut note) => prepared,
+    };
+    let schema = prepared?;
+    let transform = JsonRows::new(definition, &schema);
+    Ok(sink::retry(client, definition, schema, transform, target, stop, note).await?)
+}
+
+/// Makes the topic for dead letters where it is not there.
+async fn make_dead_letters(client: &Client, definition: &Definition) -> Result<(), client::Error> {
+    let Some(topic) = &definition.dead_letters else { return Ok(()) };
+    let Err(client::Error::UnknownTopic { .. }) = client.topic(topic).await else { return Ok(()) };
+    let topic = NewTopic {
+        name: topic.clone(),
+        partitions: Some(1),
+        replication_factor: None,
+        // Letters wait for somebody, however long that takes.
+        configs: BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]),
+    };
+    match Admin::new(client).create_topic(&topic).await {
+        Err(error) if error.code() != Some(ErrorCode::TopicAlreadyExists) => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// What others need to know of the sink.
 fn identity(client: &Client, definition: &Definition) -> Identity {
     let scheme = definition.database.url.split_once(':').map_or("", |(scheme, _)| scheme);
@@ -122,6 +162,7 @@ async fn prepare(
     note: &mut impl FnMut(Note),
 ) -> Result<Schema, RunError> {
     let rt = client.rt();
+    make_dead_letters(client, definition).await?;
     let (mut wanted, mut attempts) = (None, 0);
     loop {
         wait_while_paused(&mut pause, note).await;

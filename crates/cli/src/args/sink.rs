@@ -72,6 +72,12 @@ JSON, one object
         #[arg(value_name = "NAME|FILE")]
         sink: String,
     },
+    /// Drive the records that were refused in again: those among the dead letters now
+    ///
+    /// Do it when the table was mended, or the sink's file; a record that should have said something else is mended with
+    /// --mend. Each record is in the table once, however often this runs; what is refused again has a new letter.
+    #[command(after_help = "JSON, one object\n  rows, refused")]
+    Retry(SinkRetryArgs),
     /// Let a sink's workers keep their partitions, and neither read nor write
     Pause {
         /// Its name, or its file
@@ -84,6 +90,20 @@ JSON, one object
         #[arg(value_name = "NAME|FILE")]
         sink: String,
     },
+}
+
+/// What to drive in again.
+#[derive(Debug, Args)]
+pub(crate) struct SinkRetryArgs {
+    /// What the sink is, as TOML; dead_letters names the topic
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Drive in --value in the place of this record's
+    #[arg(long, value_name = "TOPIC:PARTITION:OFFSET", requires = "value")]
+    pub(crate) mend: Option<String>,
+    /// What the record should have said
+    #[arg(long, value_name = "JSON", requires = "mend")]
+    pub(crate) value: Option<String>,
 }
 
 const FILE_HELP: &str = "\
@@ -103,6 +123,7 @@ AND IF NEED BE
   mode = \"append\"                      # or \"upsert\", with the columns that a row is known by:
   key = [\"user\"]                       # the last record of a key counts
   tombstones = \"refuse\"                # a record without a value: or \"skip\", or \"delete\", with a key from the record's
+  dead_letters = \"rides-dead\"          # topic for records that are refused; else their partition waits
   [columns]                            # else a column for each field of the first records
   speed = \"double\"                     # bigint double text boolean timestamp json
   user = { path = \"user.id\", type = \"bigint\", required = true }
