@@ -5,6 +5,7 @@
 mod file;
 
 use std::fmt;
+use std::time::Duration;
 
 use model::TopicName;
 
@@ -39,9 +40,14 @@ pub struct Definition {
     pub condition: Condition,
     /// When rows are written.
     pub flush: Flush,
+    /// Without a sign of life for so long a worker's partitions go to the others.
+    pub session_timeout: Duration,
     /// Where the database is.
     pub database: Database,
 }
+
+/// Rows wait for less than ten seconds when a worker is killed.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Where to begin in a partition that was never read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +128,32 @@ pub(crate) fn path(text: &str) -> Option<Vec<String>> {
 }
 
 impl Definition {
+    /// The sink that a file with no more than this describes; the columns may be none.
+    pub fn new(
+        name: &str,
+        topics: Vec<TopicName>,
+        table: &str,
+        columns: Vec<Column>,
+        database: Database,
+    ) -> Definition {
+        Definition {
+            name: name.to_owned(),
+            topics,
+            bootstrap: None,
+            group: format!("sink-{name}"),
+            begin: Begin::Earliest,
+            table: table.to_owned(),
+            columns,
+            key: Vec::new(),
+            tombstones: Tombstones::Refuse,
+            dead_letters: None,
+            condition: Condition::default(),
+            flush: Flush::default(),
+            session_timeout: SESSION_TIMEOUT,
+            database,
+        }
+    }
+
     /// Reads a file's text.
     ///
     /// # Errors
@@ -175,8 +207,6 @@ impl Definition {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::schema::ColumnType;
 
@@ -203,6 +233,7 @@ mod tests {
             begin = "latest"
             table = "s.t"
             where = "speed > 1"
+            session_timeout_ms = 6_000
             [columns]
             user = { path = "user.id", type = "bigint", required = true }
             at = "timestamp"
@@ -228,6 +259,7 @@ mod tests {
             sink.columns,
             [column("user", user, ColumnType::Bigint, true), column("at", at, ColumnType::Timestamp, false)]
         );
+        assert_eq!(sink.session_timeout, Duration::from_secs(6));
         assert_eq!(sink.flush, Flush { rows: 1_000, bytes: 256, age: Duration::from_millis(20) });
         assert_eq!(sink.database.password, Some(Password::File("secret".to_owned())));
     }

@@ -38,9 +38,7 @@ const POLL: Duration = Duration::from_millis(500);
 /// Time between commits to the group.
 const GROUP_COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Without a sign of life for so long a worker's partitions go to the others, who hear of it by their next one: rows wait
-/// for less than ten seconds when a worker is killed.
-const SESSION_TIMEOUT: Duration = Duration::from_secs(8);
+/// Time between signs of life: others hear of a change by their next one.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Bytes of an answer and of one partition in it: what is fetched ahead is a good part of a worker's memory.
@@ -104,7 +102,7 @@ impl<F: FnMut(Note)> Worker<F> {
             ..ConsumerConfig::default()
         };
         let group = GroupConfig {
-            session_timeout: SESSION_TIMEOUT,
+            session_timeout: definition.session_timeout,
             heartbeat_interval: HEARTBEAT_INTERVAL,
             auto_commit: None,
             positions: Positions::Caller,

@@ -64,23 +64,31 @@ fn definition(mut keys: Keys<'_>) -> Result<Definition, Fault> {
     let name = keys.required("name")?.text()?;
     let (mode, key) = (keys.optional("mode"), keys.optional("key"));
     let tombstones = keys.optional("tombstones");
-    let definition = Definition {
-        topics: keys.required("topics")?.topics()?,
-        bootstrap: keys.optional("bootstrap").map(|entry| entry.addresses()).transpose()?,
-        group: keys.optional("group").map_or_else(|| Ok(format!("sink-{name}")), |entry| entry.text())?,
-        begin: keys.optional("begin").map_or(Ok(Begin::Earliest), |entry| entry.begin())?,
-        table: keys.required("table")?.text()?,
-        columns: keys.optional("columns").map_or_else(|| Ok(Vec::new()), |entry| entry.columns())?,
-        key: names_of_key(mode.as_ref(), key.as_ref())?,
-        tombstones: tombstones.as_ref().map_or(Ok(Tombstones::Refuse), Entry::tombstones)?,
-        dead_letters: keys.optional("dead_letters").map(|entry| entry.topic()).transpose()?,
-        condition: keys
-            .optional("where")
-            .map_or_else(|| Ok(Condition::default()), |entry| entry.condition())?,
-        flush: keys.optional("flush").map_or_else(|| Ok(Flush::default()), |entry| entry.flush())?,
-        database: keys.required("database")?.database()?,
-        name,
-    };
+    let (topics, table) = (keys.required("topics")?.topics()?, keys.required("table")?.text()?);
+    let columns = keys.optional("columns").map_or_else(|| Ok(Vec::new()), |entry| entry.columns())?;
+    let database = keys.required("database")?.database()?;
+    let mut definition = Definition::new(&name, topics, &table, columns, database);
+    definition.bootstrap = keys.optional("bootstrap").map(|entry| entry.addresses()).transpose()?;
+    if let Some(entry) = keys.optional("group") {
+        definition.group = entry.text()?;
+    }
+    if let Some(entry) = keys.optional("begin") {
+        definition.begin = entry.begin()?;
+    }
+    definition.key = names_of_key(mode.as_ref(), key.as_ref())?;
+    if let Some(entry) = &tombstones {
+        definition.tombstones = entry.tombstones()?;
+    }
+    definition.dead_letters = keys.optional("dead_letters").map(|entry| entry.topic()).transpose()?;
+    if let Some(entry) = keys.optional("where") {
+        definition.condition = entry.condition()?;
+    }
+    if let Some(entry) = keys.optional("flush") {
+        definition.flush = entry.flush()?;
+    }
+    if let Some(entry) = keys.optional("session_timeout_ms") {
+        definition.session_timeout = entry.millis()?;
+    }
     keys.end()?;
     if !definition.is_inferred() {
         definition.schema(Vec::new()).or_else(|problem| fault(key.as_ref().map_or(0, Entry::at), problem))?;
@@ -325,6 +333,10 @@ impl<'a> Entry<'a> {
         ColumnType::named(&self.text()?).map_or_else(|| self.refused(&format!("one of {names}")), Ok)
     }
 
+    fn millis(&self) -> Result<Duration, Fault> {
+        Ok(Duration::from_millis(u64::try_from(self.positive()?).unwrap_or(u64::MAX)))
+    }
+
     fn flush(&self) -> Result<Flush, Fault> {
         let mut keys = self.table()?;
         let mut flush = Flush::default();
@@ -335,7 +347,7 @@ impl<'a> Entry<'a> {
             flush.bytes = bytes.positive()?;
         }
         if let Some(age) = keys.optional("age_ms") {
-            flush.age = Duration::from_millis(u64::try_from(age.positive()?).unwrap_or(u64::MAX));
+            flush.age = age.millis()?;
         }
         keys.end()?;
         Ok(flush)
