@@ -22,7 +22,7 @@ mod write;
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, Opts, OptsBuilder};
+use mysql_async::{Conn, Opts, OptsBuilder, Row};
 use rt::{Instant, Rt};
 use sink::{Batch, Claim, Granted, Schema, Target, TargetError};
 
@@ -117,6 +117,18 @@ impl Mysql {
             Ok(Err(failure)) => Err(failed(what, failure)),
             Err(_) => Err(passing(format!("{what}: no answer within {} s", CALL_TIMEOUT.as_secs()))),
         }
+    }
+
+    /// Runs a statement that is no sink's, in a transaction of its own; the whole numbers of the first row it answers.
+    ///
+    /// # Errors
+    /// As for those of a sink.
+    pub async fn ask(&mut self, statement: &str) -> Result<Vec<i64>, TargetError> {
+        let answer = self.on_connection("a statement", async |connection| {
+            Ok(connection.conn.query_first::<Row, _>(statement).await?)
+        });
+        let numbers = |row: Row| (0..row.len()).filter_map(|index| row.get_opt(index)?.ok()).collect();
+        Ok(answer.await?.map_or_else(Vec::new, numbers))
     }
 
     /// The connection of the last call, if it is there and did not end meanwhile.

@@ -21,7 +21,7 @@ use std::time::Duration;
 use rt::Rt;
 use sink::{Batch, Claim, ColumnType, Fault, Granted, Schema, Target, TargetError};
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Config, Error, Row, Transaction};
+use tokio_postgres::{Config, Error, Row, SimpleQueryMessage, SimpleQueryRow, Transaction};
 
 use crate::connection::Connection;
 use crate::fault::{failed, lasting, passing};
@@ -99,6 +99,21 @@ impl Postgres {
             Ok(Err(error)) => Err(failed(what, &error)),
             Err(_) => Err(passing(format!("{what}: no answer within {} s", CALL_TIMEOUT.as_secs()))),
         }
+    }
+
+    /// Runs a statement that is no sink's, in a transaction of its own; the whole numbers of the first row it answers.
+    ///
+    /// # Errors
+    /// As for those of a sink.
+    pub async fn ask(&mut self, statement: &str) -> Result<Vec<i64>, TargetError> {
+        let answers = self
+            .on_connection("a statement", async |connection| connection.client.simple_query(statement).await);
+        let number = |row: &SimpleQueryRow, index| row.get(index).and_then(|text: &str| text.parse().ok());
+        let row = answers.await?.into_iter().find_map(|answer| match answer {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        Ok(row.map_or_else(Vec::new, |row| (0..row.len()).filter_map(|index| number(&row, index)).collect()))
     }
 
     /// What is there now.

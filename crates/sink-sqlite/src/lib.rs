@@ -83,6 +83,23 @@ impl Sqlite {
     }
 }
 
+impl Sqlite {
+    /// Runs a statement that is no sink's, in a transaction of its own; the whole numbers of the first row it answers.
+    ///
+    /// # Errors
+    /// As for those of a sink.
+    pub async fn ask(&mut self, statement: &str) -> Result<Vec<i64>, TargetError> {
+        self.on_connection("a statement", |connection| {
+            let mut prepared = connection.prepare(statement)?;
+            let width = prepared.column_count();
+            let mut rows = prepared.query([])?;
+            let Some(row) = rows.next()? else { return Ok(Vec::new()) };
+            Ok((0..width).filter_map(|index| row.get(index).ok()).collect())
+        })
+        .await
+    }
+}
+
 fn create(schema: &Schema) -> Vec<String> {
     vec![offsets::CREATE.to_owned(), table::create(schema)]
 }

@@ -39,6 +39,20 @@ pub async fn open(rt: &Rt, definition: &Definition) -> Result<Database, TargetEr
     }
 }
 
+impl Database {
+    /// Runs a statement that is no sink's, in a transaction of its own; the whole numbers of the first row it answers.
+    ///
+    /// # Errors
+    /// As for those of a sink.
+    pub async fn ask(&mut self, statement: &str) -> Result<Vec<i64>, TargetError> {
+        match self {
+            Database::Postgres(target) => target.ask(statement).await,
+            Database::Mysql(target) => target.ask(statement).await,
+            Database::Sqlite(target) => target.ask(statement).await,
+        }
+    }
+}
+
 /// A password, from where it is to be had.
 async fn password(rt: &Rt, password: Option<&Password>) -> Result<Option<String>, String> {
     match password {
