@@ -12,12 +12,13 @@ fn main() -> ExitCode {
     let command = cli::parse();
     match &command {
         Command::Serve(_) | Command::Dev(_) => logging::start(tracing::Level::INFO),
-        Command::Client(_) => logging::start(tracing::Level::ERROR),
+        Command::Demo(_) | Command::Client(_) => logging::start(tracing::Level::ERROR),
     }
     let ended = rt::os::run(|rt| async move {
         match command {
             Command::Serve(args) => serve::serve(rt, args).await,
             Command::Dev(args) => serve::dev(rt, args).await,
+            Command::Demo(args) => serve::demo(rt, args).await,
             Command::Client(command) => cli::run_client(rt, command).await,
         }
     });

@@ -1,4 +1,4 @@
-//! `serve` and `dev`: settings from everywhere they come from, a broker, and its end.
+//! `serve`, `dev` and the broker of `demo`: settings from everywhere they come from, a broker, and its end.
 //!
 //! - The later of these wins: the file, the environment, `--set`, the flags with names of their own.
 
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use broker::{Broker, Options, StartError};
-use cli::{DevArgs, ServeArgs};
+use cli::{DemoArgs, DevArgs, ServeArgs};
 use config::{ConfigError, FileError, Notice, Settings};
 use rt::Rt;
 use sink::Definition;
@@ -94,17 +94,56 @@ pub async fn serve(rt: Rt, args: ServeArgs) -> ExitCode {
 
 /// Serves on a temporary folder until SIGTERM or SIGINT, and removes it.
 pub async fn dev(rt: Rt, args: DevArgs) -> ExitCode {
-    let folder = std::env::temp_dir().join(format!("ottla-dev-{:016x}", rt.random_u64()));
+    let folder = temporary(&rt, "dev");
     let result = dev_on(&rt, &args, &folder).await;
-    let fs = rt.fs().clone();
-    let removed = {
-        let folder = folder.clone();
-        rt.blocking(move || fs.remove_dir_all(&folder)).await
+    remove(&rt, &folder).await;
+    report(result)
+}
+
+/// Runs a demo, on a broker of its own unless another one is named.
+pub async fn demo(rt: Rt, args: DemoArgs) -> ExitCode {
+    let folder = temporary(&rt, "demo");
+    let result = rt::select! {
+        ended = demo_on(&rt, &args, &folder) => ended,
+        ended = rt::os::termination_signal() => ended.map(|()| ExitCode::FAILURE).map_err(Failure::System),
     };
-    if let (Ok(()), Err(error)) = (&result, removed) {
+    remove(&rt, &folder).await;
+    result.unwrap_or_else(|failure| report(Err(failure)))
+}
+
+async fn demo_on(rt: &Rt, args: &DemoArgs, folder: &Path) -> Result<ExitCode, Failure> {
+    let (fs, made) = (rt.fs().clone(), folder.to_owned());
+    rt.blocking(move || fs.create_dir_all(&made)).await.map_err(Failure::System)?;
+    if let Some(bootstrap) = &args.bootstrap {
+        return Ok(cli::run_demo(rt, args, bootstrap.clone(), folder).await);
+    }
+    let mut settings = Settings::default();
+    settings.set("log.dirs", &folder.join("data").display().to_string())?;
+    settings.set("listeners", "PLAINTEXT://localhost:0")?;
+    // Demos kill members of groups, and show what becomes of it.
+    settings.set("group.min.session.timeout.ms", "1000")?;
+    let broker = Broker::start(rt, Options { settings }).await.map_err(Failure::Start)?;
+    let ended = rt::select! {
+        ended = cli::run_demo(rt, args, vec![broker.bootstrap()], folder) => Ok(ended),
+        reason = broker.failed() => Err(Failure::Disk(reason)),
+    };
+    broker.stop().await;
+    ended
+}
+
+/// A folder that nobody has.
+fn temporary(rt: &Rt, what: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("ottla-{what}-{:016x}", rt.random_u64()))
+}
+
+async fn remove(rt: &Rt, folder: &Path) {
+    let (fs, removed) = (rt.fs().clone(), folder.to_owned());
+    let removed = rt.blocking(move || fs.remove_dir_all(&removed)).await;
+    if let Err(error) = removed
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
         eprintln!("ottla: the temporary folder {} stays: {error}", folder.display());
     }
-    report(result)
 }
 
 async fn dev_on(rt: &Rt, args: &DevArgs, folder: &Path) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 //! Each text here is what `--help` prints, so it speaks to users.
 
 mod bench;
+mod demo;
 mod group;
 mod sink;
 mod topic;
@@ -19,6 +20,8 @@ use crate::span::Span;
 
 pub use bench::BenchArgs;
 pub(crate) use bench::{BenchCommand, BenchConsumeArgs, BenchLatencyArgs, BenchProduceArgs};
+pub use demo::DemoArgs;
+pub(crate) use demo::DemoScenario;
 pub(crate) use group::{GroupArgs, GroupCommand};
 pub use sink::SinkArgs;
 pub(crate) use sink::{SinkCommand, SinkRetryArgs};
@@ -43,6 +46,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Run a broker on a temporary folder, which is removed at the end
     Dev(DevArgs),
+    /// Show a scenario live: streams into a database, each message once
+    Demo(DemoArgs),
     /// Anything else.
     #[command(flatten)]
     Client(ClientCommand),
@@ -450,6 +455,7 @@ mod tests {
         check("serve", true);
         check("serve --data-dir d --listen 127.0.0.1:1 --listen [::1]:1 --set a=b --advertise h:1", true);
         check("dev --port 0 --json", true);
+        check("demo rides --seconds 3 --rate 100 --database sqlite:x -b h:1 -o json", true);
         check("topic create t --partitions 3 --replication-factor 1 --config a=b --config c=d", true);
         check("topic alter t --set a=b --unset c", true);
         check("topic add-partitions t 5", true);
@@ -485,6 +491,8 @@ mod tests {
     fn wrong_lines_are_refused() {
         check("", false);
         check("topic create", false);
+        check("demo", false);
+        check("demo rides --seconds 0", false);
         check("topic create a/b", false);
         check("topic create t --partitions 0", false);
         check("topic create t --config a", false);

@@ -5,8 +5,8 @@
 //!   standard error.
 //! - Q3 Exit codes: 0 done, 1 the cluster said no, 2 the command line (or the input) is wrong, 3 unreachable.
 //!
-//! `serve` and `dev` are parsed here and run by the binary: this crate knows brokers only through the protocol, and
-//! through the files they leave.
+//! `serve` and `dev` are parsed here and run by the binary, which starts a broker for `demo`: this crate knows brokers only
+//! through the protocol, and through the files they leave.
 
 mod args;
 mod bench;
@@ -15,6 +15,7 @@ mod check;
 mod cluster;
 mod config_keys;
 mod consume;
+mod demo;
 mod dump;
 mod failure;
 mod group;
@@ -40,7 +41,7 @@ use client::{Client, ClientConfig};
 use rt::Rt;
 
 use args::{Arguments, ConnectArgs};
-pub use args::{ClientCommand, Command, DevArgs, ServeArgs};
+pub use args::{ClientCommand, Command, DemoArgs, DevArgs, ServeArgs};
 use failure::Failure;
 
 /// Reads the process's command line; help and mistakes end the process with exit code 0 and 2.
@@ -76,6 +77,20 @@ pub async fn run_client(rt: Rt, command: ClientCommand) -> ExitCode {
         ClientCommand::Man(args) => manual::man(&rt, args).await,
     };
     match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Runs a demo on the cluster at `bootstrap`, and says on standard error what went wrong; what it needs of files goes into
+/// `folder`.
+pub async fn run_demo(
+    rt: &Rt,
+    args: &DemoArgs,
+    bootstrap: Vec<String>,
+    folder: &std::path::Path,
+) -> ExitCode {
+    match demo::run(rt, args, bootstrap, folder).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

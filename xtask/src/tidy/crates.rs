@@ -31,6 +31,7 @@ const ORDER: &[&str] = &[
     "sink-mysql",
     "sink-sqlite",
     "sinks",
+    "demo",
     "quorum",
     "controller",
     "broker",

@@ -3,6 +3,7 @@
 mod changes;
 mod check;
 mod consume;
+mod demos;
 mod describe;
 mod dump;
 mod hanging;
