@@ -58,6 +58,26 @@ fn a_poison_row_is_found_among_ten_thousand_and_goes_in_again_when_it_is_mended(
     let retried = run(ottla(&broker, &["sink", "retry", "-o", "json"]).arg(&file));
     assert_eq!(retried, "{\"rows\":0,\"refused\":2}", "the one that is in the table is no letter any more");
     assert_eq!(database.ask("SELECT count(*), sum(id), count(DISTINCT id) FROM a"), "10001|50005000|10001");
+
+    // A record that should have said something else is mended; the letters name their records.
+    let letters = run(&mut ottla(&broker, &["consume", "letters", "-o", "start:end", "-f", "%v %h\\n"]));
+    let bad = letters.lines().find(|line| line.contains("{\"id\":\"x\"}")).unwrap();
+    let header = |name: &str| {
+        let (_, behind) = bad.split_once(&format!("{name}=")).unwrap();
+        behind.split([',', ' ']).next().unwrap().to_owned()
+    };
+    let record = format!("a:{}:{}", header("ottla.partition"), header("ottla.offset"));
+    let mend = |record: &str| {
+        let mut command =
+            ottla(&broker, &["sink", "retry", "-o", "json", "--value", "{\"id\":10001}", "--mend", record]);
+        command.arg(&file).output().unwrap()
+    };
+    let told = mend(&record);
+    assert_eq!(String::from_utf8(told.stdout).unwrap(), "{\"rows\":1,\"refused\":1}\n");
+    let told = mend("a:0:999999");
+    let refused = String::from_utf8(told.stderr).unwrap();
+    assert!(refused.contains("has no letter of sink 'a' about a:0:999999"), "{refused}");
+    assert_eq!(database.ask("SELECT count(*), sum(id), count(DISTINCT id) FROM a"), "10002|50015001|10002");
 }
 
 #[test]
