@@ -210,7 +210,7 @@ impl Reading {
         let mut text = Vec::new();
         let mut next: BTreeMap<TopicPartition, Offset> = BTreeMap::new();
         for record in &records {
-            let place = TopicPartition { topic: record.topic.clone(), partition: record.partition };
+            let place = record.place();
             if self.left == 0 {
                 // Not shown, so not read: the position goes back to the first of these (R2).
                 next.entry(place).or_insert(record.offset);

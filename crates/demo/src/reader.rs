@@ -102,9 +102,7 @@ async fn take(
         Event::Records(records) => {
             for record in &records {
                 on_record(record);
-                let place =
-                    client::TopicPartition { topic: record.topic.clone(), partition: record.partition };
-                group.advance(&place, Offset(record.offset.0 + 1));
+                group.advance(&record.place(), Offset(record.offset.0 + 1));
             }
         }
         Event::Assigned(places) => {

@@ -115,8 +115,7 @@ async fn scan(
     let mut counting = Counting::new();
     let ends = each(client, topic, |record| {
         let Some(read) = Read::from_record(record).filter(|read| read.sink == sink) else { return };
-        let place = TopicPartition { topic: record.topic.clone(), partition: record.partition };
-        let letter = (read.generation, place, record.offset);
+        let letter = (read.generation, record.place(), record.offset);
         let known = counting.entry(read.id).or_insert_with(|| letter.clone());
         if known.0 < letter.0 {
             *known = letter;
@@ -147,10 +146,8 @@ async fn each(
     };
     while !is_at_end(&consumer) {
         if let Event::Records(records) = consumer.poll(POLL).await? {
-            let is_before_end = |record: &&Record| {
-                let place = TopicPartition { topic: record.topic.clone(), partition: record.partition };
-                ends.get(&place).is_some_and(|end| record.offset < *end)
-            };
+            let is_before_end =
+                |record: &&Record| ends.get(&record.place()).is_some_and(|end| record.offset < *end);
             records.iter().filter(is_before_end).for_each(&mut read);
         }
     }

@@ -311,7 +311,7 @@ impl<F: FnMut(Note)> Worker<F> {
         self.put_back_what_is_too_much(&mut records).await?;
         let Some(last) = records.last() else { return Ok(()) };
         self.gathered.since.get_or_insert(self.rt.now());
-        self.gathered.last = Some((place_of(last), last.offset));
+        self.gathered.last = Some((last.place(), last.offset));
         self.gathered.records += records.len();
         let mut refused = self.take_condemned(&mut records);
         refused.extend(self.make_rows(&mut records));
@@ -335,7 +335,7 @@ impl<F: FnMut(Note)> Worker<F> {
         }
         let mut refused = Vec::new();
         records.retain(|record| {
-            let condemned = self.search.condemned(&place_of(record), record.offset);
+            let condemned = self.search.condemned(&record.place(), record.offset);
             let refusal = condemned.map(|condemned| Refusal {
                 record: record.clone(),
                 problem: condemned.error.message.clone(),
@@ -370,7 +370,7 @@ impl<F: FnMut(Note)> Worker<F> {
             self.gathered.rows.truncate(mark);
             let bad = firsts(&refusals);
             records.retain(|record| {
-                bad.get(&place_of(record)).is_none_or(|refusal| record.offset < refusal.record.offset)
+                bad.get(&record.place()).is_none_or(|refusal| record.offset < refusal.record.offset)
             });
         }
     }
@@ -393,7 +393,7 @@ impl<F: FnMut(Note)> Worker<F> {
             let (record, id, generation) = (read.record, read.id, read.generation + 1);
             return Some(DeadLetter { record, id, generation, problem, code, attempts });
         }
-        let topic_id = self.ledger.topic_id(&place_of(&record))?.to_owned();
+        let topic_id = self.ledger.topic_id(&record.place())?.to_owned();
         let (topic, partition, offset) = (record.topic.clone(), record.partition, record.offset);
         let id = RecordId { topic, topic_id, partition, offset };
         Some(DeadLetter { record, id, generation: 0, problem, code, attempts })
@@ -413,7 +413,7 @@ impl<F: FnMut(Note)> Worker<F> {
         let room = self.search.limit().saturating_sub(self.gathered.records);
         let mut firsts = BTreeMap::new();
         for record in records.get(room..).unwrap_or_default() {
-            firsts.entry(place_of(record)).or_insert(record.offset);
+            firsts.entry(record.place()).or_insert(record.offset);
         }
         records.truncate(room);
         for (place, offset) in firsts {
@@ -428,9 +428,9 @@ impl<F: FnMut(Note)> Worker<F> {
         records: &mut Vec<Record>,
     ) -> Result<(), client::Error> {
         let Some(ends) = &self.ends else { return Ok(()) };
-        let end = |record: &Record| ends.get(&place_of(record)).copied().unwrap_or(Offset(0));
+        let end = |record: &Record| ends.get(&record.place()).copied().unwrap_or(Offset(0));
         let left: BTreeSet<_> =
-            records.iter().filter(|record| end(record) <= record.offset).map(place_of).collect();
+            records.iter().filter(|record| end(record) <= record.offset).map(Record::place).collect();
         records.retain(|record| record.offset < end(record));
         for place in left {
             let end = ends.get(&place).copied().unwrap_or(Offset(0));
@@ -602,14 +602,10 @@ struct Refusal {
 fn firsts(refusals: &[Refusal]) -> BTreeMap<TopicPartition, &Refusal> {
     let mut firsts: BTreeMap<TopicPartition, &Refusal> = BTreeMap::new();
     for refusal in refusals {
-        let first = firsts.entry(place_of(&refusal.record)).or_insert(refusal);
+        let first = firsts.entry(refusal.record.place()).or_insert(refusal);
         if refusal.record.offset < first.record.offset {
             *first = refusal;
         }
     }
     firsts
-}
-
-fn place_of(record: &Record) -> TopicPartition {
-    TopicPartition { topic: record.topic.clone(), partition: record.partition }
 }

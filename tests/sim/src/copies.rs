@@ -84,7 +84,7 @@ impl Copier {
             };
             let mut read: BTreeMap<TopicPartition, Vec<Row>> = BTreeMap::new();
             for record in records {
-                let place = TopicPartition { topic: record.topic.clone(), partition: record.partition };
+                let place = record.place();
                 read.entry(place).or_default().push(row_of(&record));
             }
             let Some(ending) = self.copy(&read).await? else { return Ok(()) };

@@ -141,6 +141,13 @@ pub struct Record {
     pub headers: Vec<(Bytes, Option<Bytes>)>,
 }
 
+impl Record {
+    /// The partition it is in.
+    pub fn place(&self) -> TopicPartition {
+        TopicPartition { topic: self.topic.clone(), partition: self.partition }
+    }
+}
+
 /// What `poll` came back with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
