@@ -21,27 +21,15 @@ impl From<TargetError> for Failure {
     }
 }
 
-pub(crate) fn lasting(message: impl Into<String>) -> TargetError {
-    TargetError { message: message.into(), code: None, fault: Fault::Lasting }
-}
-
-pub(crate) fn passing(message: impl Into<String>) -> TargetError {
-    TargetError { message: message.into(), code: None, fault: Fault::Passing }
-}
-
-pub(crate) fn refused(message: impl Into<String>) -> TargetError {
-    TargetError { message: message.into(), code: None, fault: Fault::Refused }
-}
-
 /// What was tried, in the database's own words, with its codes.
 pub(crate) fn failed(what: &str, failure: Failure) -> TargetError {
     let told = match failure {
         Failure::Ours(ours) => return TargetError { message: format!("{what}: {}", ours.message), ..ours },
         Failure::Mysql(Error::Server(told)) => told,
         Failure::Mysql(Error::Driver(error)) if needs_a_hand(&error) => {
-            return lasting(format!("{what}: {error}: the user needs another way to log in"));
+            return TargetError::lasting(format!("{what}: {error}: the user needs another way to log in"));
         }
-        Failure::Mysql(error) => return passing(format!("{what}: {error}")),
+        Failure::Mysql(error) => return TargetError::passing(format!("{what}: {error}")),
     };
     let (fault, advice) = judge(&told);
     TargetError {

@@ -26,7 +26,7 @@ use mysql_async::{Conn, Opts, OptsBuilder, Row};
 use rt::{Instant, Rt};
 use sink::{Batch, Claim, Granted, Schema, Target, TargetError};
 
-use fault::{Failure, failed, lasting, passing};
+use fault::{Failure, failed};
 use table::{Statement, Table};
 
 /// Longest wait for a connection, and for a database to do one thing.
@@ -75,17 +75,17 @@ impl Mysql {
     pub fn new(rt: &Rt, url: &str, password: Option<&str>) -> Result<Mysql, TargetError> {
         // Not shown while it may have a password in it.
         let opts = Opts::from_url(url)
-            .map_err(|error| lasting(format!("the url is no address of MySQL: {error}")))?;
+            .map_err(|error| TargetError::lasting(format!("the url is no address of MySQL: {error}")))?;
         if opts.pass().is_some() {
-            return Err(lasting(
+            return Err(TargetError::lasting(
                 "a password does not belong in the url: name it by password_env or password_file",
             ));
         }
         if opts.ssl_opts().is_some() {
-            return Err(lasting(format!("'{url}' asks for TLS, which sinks do not speak yet")));
+            return Err(TargetError::lasting(format!("'{url}' asks for TLS, which sinks do not speak yet")));
         }
         if opts.db_name().is_none_or(str::is_empty) || opts.user().is_none_or(str::is_empty) {
-            return Err(lasting(format!(
+            return Err(TargetError::lasting(format!(
                 "'{url}' names too little: mysql://USER@HOST:PORT/DATABASE is expected"
             )));
         }
@@ -115,7 +115,9 @@ impl Mysql {
                 Ok(done)
             }
             Ok(Err(failure)) => Err(failed(what, failure)),
-            Err(_) => Err(passing(format!("{what}: no answer within {} s", CALL_TIMEOUT.as_secs()))),
+            Err(_) => {
+                Err(TargetError::passing(format!("{what}: no answer within {} s", CALL_TIMEOUT.as_secs())))
+            }
         }
     }
 
@@ -154,7 +156,9 @@ impl Mysql {
         match connected.await {
             Ok(Ok((conn, packet_bytes))) => Ok(Connection { conn, packet_bytes, used_at: self.rt.now() }),
             Ok(Err(error)) => Err(failed(&what, Failure::Mysql(error))),
-            Err(_) => Err(passing(format!("{what}: no answer within {} s", CONNECT_TIMEOUT.as_secs()))),
+            Err(_) => {
+                Err(TargetError::passing(format!("{what}: no answer within {} s", CONNECT_TIMEOUT.as_secs())))
+            }
         }
     }
 }
@@ -179,7 +183,7 @@ impl Target for Mysql {
             let conn = &mut connection.conn;
             let locked: Option<i64> = conn.query_first(TAKE_DDL_LOCK).await?;
             if locked != Some(1) {
-                return Err(passing("another worker is making tables for long").into());
+                return Err(TargetError::passing("another worker is making tables for long").into());
             }
             for statement in table::plan(conn, schema, is_first).await?.statements {
                 conn.query_drop(statement.into_text()).await?;
@@ -206,7 +210,7 @@ impl Target for Mysql {
 
     async fn commit(&mut self, sink: &str, schema: &Schema, batch: &Batch) -> Result<bool, TargetError> {
         let what = format!("writing {} rows into '{}'", batch.rows.len(), schema.table);
-        let table = self.table.clone().ok_or_else(|| lasting("the tables were not prepared"))?;
+        let table = self.table.clone().ok_or_else(|| TargetError::lasting("the tables were not prepared"))?;
         self.on_connection(&what, async |connection| {
             connection.conn.query_drop("START TRANSACTION").await?;
             write::rows(connection, schema, &table, &batch.rows).await?;

@@ -10,7 +10,7 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable as _;
 use sink::{Column, ColumnType, Schema, TargetError};
 
-use crate::fault::{Failure, lasting};
+use crate::fault::Failure;
 use crate::offsets;
 
 /// What writing needs to know of the table.
@@ -64,9 +64,9 @@ pub(crate) async fn plan(conn: &mut Conn, schema: &Schema, is_first: bool) -> Re
     {
         match engine(conn, table).await? {
             Some(engine) if engine.eq_ignore_ascii_case("InnoDB") => {}
-            Some(engine) => return Err(lasting(no_transactions(table, &engine)).into()),
+            Some(engine) => return Err(TargetError::lasting(no_transactions(table, &engine)).into()),
             None if is_first => plan.statements.push(Statement(create)),
-            None => return Err(lasting(format!("the table '{table}' is gone")).into()),
+            None => return Err(TargetError::lasting(format!("the table '{table}' is gone")).into()),
         }
     }
     let found = columns(conn, &schema.table).await?;
@@ -87,7 +87,7 @@ pub(crate) async fn plan(conn: &mut Conn, schema: &Schema, is_first: bool) -> Re
         }
     }
     if let Some(problem) = forgotten(schema, &found) {
-        return Err(lasting(problem).into());
+        return Err(TargetError::lasting(problem).into());
     }
     if !schema.key.is_empty() && !found.is_empty() {
         let uniques = uniques(conn, &schema.table).await?;
@@ -119,7 +119,7 @@ fn forgotten(schema: &Schema, found: &[Found]) -> Option<String> {
 fn check_key(schema: &Schema, uniques: &[Unique]) -> Result<(), TargetError> {
     let (table, keys) = (quoted_table(&schema.table), names(schema, &schema.key));
     if !uniques.iter().any(|unique| unique.is_key(schema)) {
-        return Err(lasting(format!(
+        return Err(TargetError::lasting(format!(
             "table '{}' has no unique index on exactly the key, by which an upsert knows its row: CREATE UNIQUE INDEX \
              `ottla_key` ON {table} ({keys})",
             schema.table
@@ -127,7 +127,7 @@ fn check_key(schema: &Schema, uniques: &[Unique]) -> Result<(), TargetError> {
     }
     match uniques.iter().find(|unique| !unique.is_key(schema)) {
         None => Ok(()),
-        Some(other) => Err(lasting(format!(
+        Some(other) => Err(TargetError::lasting(format!(
             "table '{}' has another unique index, '{}', by which an upsert would change rows of other keys: write into a \
              table without it",
             schema.table, other.name
@@ -163,7 +163,7 @@ impl Found {
             false => column.kind,
         };
         let Some(mut room) = self.room(kind) else {
-            return Err(lasting(format!(
+            return Err(TargetError::lasting(format!(
                 "column '{}' of table '{}' is {}, which does not keep {kind} as it is: give it the type {}, or state another \
                  one under [columns]",
                 self.name,
@@ -174,7 +174,7 @@ impl Found {
         };
         if kind == ColumnType::Text && schema.key.contains(&index) {
             if !self.collation.ends_with("_bin") {
-                return Err(lasting(format!(
+                return Err(TargetError::lasting(format!(
                     "column '{}' of table '{}' compares texts by {}, for which different keys are the same: ALTER TABLE {} \
                      MODIFY {} {} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL",
                     self.name,

@@ -4,10 +4,10 @@
 //!   for one begins the next.
 
 use mysql_async::prelude::Queryable as _;
-use sink::{Rows, Schema, Value};
+use sink::{Rows, Schema, TargetError, Value};
 
 use crate::Connection;
-use crate::fault::{Failure, refused};
+use crate::fault::Failure;
 use crate::table::{Table, names, quoted, quoted_table};
 
 /// About how long statements are; longer ones are not faster.
@@ -94,7 +94,7 @@ impl Many<'_> {
             }
             if room < sql.len() {
                 let (row, packet) = (sql.len() - self.head.len(), connection.packet_bytes);
-                return Err(refused(format!(
+                return Err(TargetError::refused(format!(
                     "a row is {row} bytes in a statement, and the server's max_allowed_packet {packet}"
                 ))
                 .into());
@@ -111,8 +111,9 @@ impl Many<'_> {
     fn put_row(&self, sql: &mut Vec<u8>, table: &Table, rows: &Rows, row: &[Value]) -> Result<(), Failure> {
         for (place, &column) in self.columns.iter().enumerate() {
             sql.push(if place == 0 { b'(' } else { b',' });
-            crate::literal::put(sql, rows, &row[column], table.rooms[column])
-                .map_err(|problem| refused(format!("column '{}': {problem}", table.names[column])))?;
+            crate::literal::put(sql, rows, &row[column], table.rooms[column]).map_err(|problem| {
+                TargetError::refused(format!("column '{}': {problem}", table.names[column]))
+            })?;
         }
         sql.push(b')');
         Ok(())

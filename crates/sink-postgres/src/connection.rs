@@ -9,7 +9,7 @@ use sink::TargetError;
 use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config, Error, NoTls, Statement, Transaction};
 
-use crate::fault::{failed, lasting, passing};
+use crate::fault::failed;
 use crate::sql::Statements;
 
 /// Longest wait for a connection.
@@ -53,10 +53,12 @@ impl Connection {
             match rt.timeout(CONNECT_TIMEOUT, Connection::open_to(rt, config, host, port, &name)).await {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(error)) => failure = Some(error),
-                Err(_) => failure = Some(passing(format!("PostgreSQL at {name} does not answer"))),
+                Err(_) => {
+                    failure = Some(TargetError::passing(format!("PostgreSQL at {name} does not answer")))
+                }
             }
         }
-        Err(failure.unwrap_or_else(|| lasting("the url names no host")))
+        Err(failure.unwrap_or_else(|| TargetError::lasting("the url names no host")))
     }
 
     async fn open_to(
@@ -67,7 +69,7 @@ impl Connection {
         name: &str,
     ) -> Result<Connection, TargetError> {
         let what = format!("connecting to PostgreSQL at {name}");
-        let unreachable = |error: std::io::Error| passing(format!("{what}: {error}"));
+        let unreachable = |error: std::io::Error| TargetError::passing(format!("{what}: {error}"));
         match host {
             Host::Tcp(host) => {
                 let stream = rt.connect(host, port).await.map_err(unreachable)?;

@@ -4,19 +4,11 @@ use sink::{Fault, TargetError};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-pub(crate) fn lasting(message: impl Into<String>) -> TargetError {
-    TargetError { message: message.into(), code: None, fault: Fault::Lasting }
-}
-
-pub(crate) fn passing(message: impl Into<String>) -> TargetError {
-    TargetError { message: message.into(), code: None, fault: Fault::Passing }
-}
-
 /// An error of the database, or on the way there.
 pub(crate) fn failed(what: &str, error: &Error) -> TargetError {
     let Some(told) = error.as_db_error() else {
         let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
-        return passing(format!("{what}: {error}{cause}"));
+        return TargetError::passing(format!("{what}: {error}{cause}"));
     };
     let detail = told.detail().map_or_else(String::new, |detail| format!(" ({detail})"));
     let place = told.where_().map_or_else(String::new, |place| format!(" [{place}]"));

@@ -24,7 +24,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, Error, Row, SimpleQueryMessage, SimpleQueryRow, Transaction};
 
 use crate::connection::Connection;
-use crate::fault::{failed, lasting, passing};
+use crate::fault::failed;
 use crate::sql::Statements;
 use crate::table::{Found, Table};
 
@@ -57,19 +57,20 @@ impl Postgres {
     /// # Errors
     /// The address cannot be read, or asks for what cannot be had.
     pub fn new(rt: &Rt, url: &str, password: Option<&str>) -> Result<Postgres, TargetError> {
-        let mut config: Config =
-            url.parse().map_err(|error| lasting(format!("'{url}' is no address of PostgreSQL: {error}")))?;
+        let mut config: Config = url
+            .parse()
+            .map_err(|error| TargetError::lasting(format!("'{url}' is no address of PostgreSQL: {error}")))?;
         if config.get_password().is_some() {
             // Not shown, as it is in there.
-            return Err(lasting(
+            return Err(TargetError::lasting(
                 "a password does not belong in the url: name it by password_env or password_file",
             ));
         }
         if config.get_ssl_mode() == SslMode::Require {
-            return Err(lasting(format!("'{url}' asks for TLS, which sinks do not speak yet")));
+            return Err(TargetError::lasting(format!("'{url}' asks for TLS, which sinks do not speak yet")));
         }
         if config.get_hosts().is_empty() {
-            return Err(lasting(format!(
+            return Err(TargetError::lasting(format!(
                 "'{url}' names no host: postgres://USER@HOST:PORT/DATABASE is expected"
             )));
         }
@@ -97,7 +98,9 @@ impl Postgres {
                 Ok(done)
             }
             Ok(Err(error)) => Err(failed(what, &error)),
-            Err(_) => Err(passing(format!("{what}: no answer within {} s", CALL_TIMEOUT.as_secs()))),
+            Err(_) => {
+                Err(TargetError::passing(format!("{what}: no answer within {} s", CALL_TIMEOUT.as_secs())))
+            }
         }
     }
 
@@ -137,10 +140,10 @@ impl Postgres {
         match statements {
             Ok(statements) if Some(&statements) != self.statements.as_ref() => {
                 self.statements = Some(statements);
-                passing(format!("{} (the table was changed)", error.message))
+                TargetError::passing(format!("{} (the table was changed)", error.message))
             }
             Ok(_) => error,
-            Err(misfit) => lasting(misfit),
+            Err(misfit) => TargetError::lasting(misfit),
         }
     }
 }
@@ -177,7 +180,7 @@ impl Target for Postgres {
             .await?;
         if is_gone {
             // P3
-            return Err(lasting(format!(
+            return Err(TargetError::lasting(format!(
                 "'{}' or ottla_offsets is gone: both have to come back together, or the sink to be started anew",
                 schema.table
             )));
@@ -208,7 +211,8 @@ impl Target for Postgres {
 
     async fn commit(&mut self, sink: &str, schema: &Schema, batch: &Batch) -> Result<bool, TargetError> {
         let what = format!("writing {} rows into '{}'", batch.rows.len(), schema.table);
-        let statements = self.statements.clone().ok_or_else(|| lasting("the table was not prepared"))?;
+        let statements =
+            self.statements.clone().ok_or_else(|| TargetError::lasting("the table was not prepared"))?;
         let written = self.on_connection(&what, async |connection| {
             write::write(connection, &statements, schema, sink, batch).await
         });
@@ -270,11 +274,11 @@ fn fitting(schema: &Schema, table: Table) -> Result<(Schema, Statements), Target
         .find(|column| matches!(column.kind, ColumnType::Double | ColumnType::Json));
     if let Some(column) = bad_key {
         let (name, kind) = (&column.name, column.kind);
-        return Err(lasting(format!(
+        return Err(TargetError::lasting(format!(
             "the key's column '{name}' is {kind} in the table: no type to know a row by"
         )));
     }
-    let puts = table.puts(&adopted).map_err(lasting)?;
+    let puts = table.puts(&adopted).map_err(TargetError::lasting)?;
     let statements = Statements::new(&adopted, puts);
     Ok((adopted, statements))
 }

@@ -21,14 +21,6 @@ impl From<TargetError> for Failure {
     }
 }
 
-pub(crate) fn lasting(message: impl Into<String>) -> TargetError {
-    TargetError { message: message.into(), code: None, fault: Fault::Lasting }
-}
-
-pub(crate) fn refused(message: impl Into<String>) -> TargetError {
-    TargetError { message: message.into(), code: None, fault: Fault::Refused }
-}
-
 /// What was tried, in SQLite's own words, with its code.
 pub(crate) fn failed(what: &str, failure: Failure) -> TargetError {
     let error = match failure {
@@ -36,7 +28,7 @@ pub(crate) fn failed(what: &str, failure: Failure) -> TargetError {
         Failure::Sqlite(error) => error,
     };
     let Some(told) = error.sqlite_error() else {
-        return lasting(format!("{what}: {error}"));
+        return TargetError::lasting(format!("{what}: {error}"));
     };
     let (fault, advice) = judge(told.code);
     TargetError {

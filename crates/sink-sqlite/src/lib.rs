@@ -27,7 +27,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, FileControl, OpenFlags, TransactionBehavior};
 use sink::{Batch, Claim, Granted, Schema, Target, TargetError};
 
-use fault::{Failure, failed, lasting};
+use fault::{Failure, failed};
 use table::Table;
 
 /// Longest wait for another writer; the largest batch takes far less.
@@ -55,9 +55,12 @@ impl Sqlite {
     pub fn new(rt: &Rt, url: &str, password: Option<&str>) -> Result<Sqlite, TargetError> {
         let path = url.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
         let path = path.filter(|path| !path.is_empty() && !path.starts_with(':'));
-        let path = path.ok_or_else(|| lasting(format!("'{url}' names no file: sqlite:PATH is expected")))?;
+        let path = path
+            .ok_or_else(|| TargetError::lasting(format!("'{url}' names no file: sqlite:PATH is expected")))?;
         if password.is_some() {
-            return Err(lasting("SQLite has no passwords: leave password_env and password_file out"));
+            return Err(TargetError::lasting(
+                "SQLite has no passwords: leave password_env and password_file out",
+            ));
         }
         Ok(Sqlite { rt: rt.clone(), path: path.to_owned(), connection: None, table: None })
     }
@@ -112,7 +115,10 @@ fn open(path: &str, may_create: bool) -> Result<Connection, Failure> {
     strict(&connection)?;
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
-        return Err(lasting(format!("its journal stays '{mode}', and is to be a write-ahead log")).into());
+        return Err(TargetError::lasting(format!(
+            "its journal stays '{mode}', and is to be a write-ahead log"
+        ))
+        .into());
     }
     connection.execute_batch(SETTINGS)?;
     Ok(connection)

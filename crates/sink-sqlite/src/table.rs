@@ -4,9 +4,9 @@
 //!   ("Datatypes In SQLite", 3.1), by which SQLite turns texts into numbers and numbers into texts.
 
 use rusqlite::{Connection, params};
-use sink::{Column, ColumnType, Schema};
+use sink::{Column, ColumnType, Schema, TargetError};
 
-use crate::fault::{Failure, lasting};
+use crate::fault::Failure;
 use crate::offsets;
 
 /// What writing needs to know of the table.
@@ -42,7 +42,7 @@ pub(crate) fn plan(connection: &Connection, schema: &Schema, is_first: bool) -> 
     {
         if columns(connection, table)?.is_empty() {
             if !is_first {
-                return Err(lasting(format!("the table '{table}' is gone")).into());
+                return Err(TargetError::lasting(format!("the table '{table}' is gone")).into());
             }
             plan.statements.push(create);
         }
@@ -62,7 +62,7 @@ pub(crate) fn plan(connection: &Connection, schema: &Schema, is_first: bool) -> 
         .find(|there| there.is_needed && !schema.columns.iter().any(|column| there.is(&column.name)))
     {
         let name = &forgotten.name;
-        return Err(lasting(format!(
+        return Err(TargetError::lasting(format!(
             "column '{name}' of table '{}' is NOT NULL without a DEFAULT, and the sink does not write it: give it a \
              DEFAULT, or name it under [columns]",
             schema.table
@@ -71,7 +71,7 @@ pub(crate) fn plan(connection: &Connection, schema: &Schema, is_first: bool) -> 
     }
     if !schema.key.is_empty() && !uniques(connection, schema)?.iter().any(|unique| is_key(schema, unique)) {
         let (table, keys) = (quoted_table(&schema.table), names(schema, &schema.key));
-        return Err(lasting(format!(
+        return Err(TargetError::lasting(format!(
             "table '{}' has no unique index on exactly the key, by which an upsert knows its row: CREATE UNIQUE INDEX \
              \"ottla_key\" ON {table} ({keys})",
             schema.table
@@ -107,7 +107,7 @@ impl Found {
         if affinity.keeps(kind) {
             return Ok(kind);
         }
-        Err(lasting(format!(
+        Err(TargetError::lasting(format!(
             "column '{}' of table '{}' is {}, which does not keep {kind} as it is: give it the type {}, or state another \
              one under [columns]",
             self.name,

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use rusqlite::types::Null;
 use rusqlite::{Statement, Transaction};
-use sink::{Rows, Schema, Value};
+use sink::{Rows, Schema, TargetError, Value};
 
-use crate::fault::{Failure, refused};
+use crate::fault::Failure;
 use crate::table::{Table, names, quoted, quoted_table};
 
 /// Writes rows and deletes rows, in a transaction.
@@ -71,8 +71,9 @@ fn bind(statement: &mut Statement<'_>, parameter: usize, rows: &Rows, value: &Va
         Value::Text(at) | Value::Json(at) => statement.raw_bind_parameter(parameter, rows.text(at))?,
         Value::Timestamp(us) => {
             let text = model::time::DateTime::from_us(*us);
-            let text =
-                text.ok_or_else(|| refused(format!("{us} us since 1970 is no time of the years 0 to 9999")))?;
+            let text = text.ok_or_else(|| {
+                TargetError::refused(format!("{us} us since 1970 is no time of the years 0 to 9999"))
+            })?;
             statement.raw_bind_parameter(parameter, text.as_str())?;
         }
     }

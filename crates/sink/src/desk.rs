@@ -7,7 +7,7 @@ use rt::{Rt, Task};
 
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::schema::Schema;
-use crate::target::{Batch, Claim, Fault, Granted, Target, TargetError};
+use crate::target::{Batch, Claim, Granted, Target, TargetError};
 
 enum Order {
     Prepare(Schema),
@@ -136,10 +136,8 @@ impl<T: Target> Clerk<T> {
 
     async fn commit(&mut self, letters: &[DeadLetter], batch: &Batch) -> Result<bool, TargetError> {
         if let Some(dead_letters) = self.dead_letters.as_ref().filter(|_| !letters.is_empty()) {
-            dead_letters.send(letters).await.map_err(|error| TargetError {
-                message: format!("writing {} dead letters: {error}", letters.len()),
-                code: None,
-                fault: Fault::Passing,
+            dead_letters.send(letters).await.map_err(|error| {
+                TargetError::passing(format!("writing {} dead letters: {error}", letters.len()))
             })?;
         }
         self.target.commit(&self.sink, &self.schema, batch).await

@@ -83,12 +83,11 @@ mod tests {
     use model::TopicName;
 
     use super::*;
-    use crate::target::Fault;
 
     #[test]
     fn every_poison_is_found_and_nothing_else() {
         let place = TopicPartition::new(TopicName::parse("t").expect("a name"), 0);
-        let error = TargetError { message: "no".to_owned(), code: None, fault: Fault::Refused };
+        let error = TargetError::refused("no");
         let poison = [0, 1, 500, 777, 999];
         let (mut search, mut next, mut batches, mut found) = (Search::default(), 0, 0, Vec::new());
         while next < 1_000 {

@@ -124,6 +124,23 @@ pub enum Fault {
     Lasting,
 }
 
+impl TargetError {
+    /// What time may help against.
+    pub fn passing(message: impl Into<String>) -> TargetError {
+        TargetError { message: message.into(), code: None, fault: Fault::Passing }
+    }
+
+    /// What other rows may help against.
+    pub fn refused(message: impl Into<String>) -> TargetError {
+        TargetError { message: message.into(), code: None, fault: Fault::Refused }
+    }
+
+    /// What needs a hand.
+    pub fn lasting(message: impl Into<String>) -> TargetError {
+        TargetError { message: message.into(), code: None, fault: Fault::Lasting }
+    }
+}
+
 impl fmt::Display for TargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

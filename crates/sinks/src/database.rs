@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rt::Rt;
-use sink::{Batch, Claim, Definition, Fault, Granted, Password, Schema, Target, TargetError};
+use sink::{Batch, Claim, Definition, Granted, Password, Schema, Target, TargetError};
 use sink_mysql::Mysql;
 use sink_postgres::Postgres;
 use sink_sqlite::Sqlite;
@@ -28,14 +28,16 @@ pub enum Database {
 /// There is no such kind of database, its address cannot be read, or its password is not where it is said to be.
 pub async fn open(rt: &Rt, definition: &Definition) -> Result<Database, TargetError> {
     let url = &definition.database.url;
-    let password = password(rt, definition.database.password.as_ref()).await.map_err(lasting)?;
+    let password = password(rt, definition.database.password.as_ref()).await.map_err(TargetError::lasting)?;
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         "postgres" | "postgresql" => Postgres::new(rt, url, password.as_deref()).map(Database::Postgres),
         "mysql" => Mysql::new(rt, url, password.as_deref()).map(Database::Mysql),
         "sqlite" => Sqlite::new(rt, url, password.as_deref()).map(Database::Sqlite),
         // Only the scheme is shown: what follows may hold a password.
-        _ => Err(lasting(format!("'{scheme}:' is no database that sinks write into; there is {SCHEMES}"))),
+        _ => Err(TargetError::lasting(format!(
+            "'{scheme}:' is no database that sinks write into; there is {SCHEMES}"
+        ))),
     }
 }
 
@@ -69,10 +71,6 @@ async fn password(rt: &Rt, password: Option<&Password>) -> Result<Option<String>
             Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
         }
     }
-}
-
-fn lasting(message: impl Into<String>) -> TargetError {
-    TargetError { message: message.into(), code: None, fault: Fault::Lasting }
 }
 
 impl Target for Database {
