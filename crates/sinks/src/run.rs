@@ -2,11 +2,9 @@
 //!
 //! - Z1 What may pass by itself is tried again; anything else ends the run with its reason, and whoever started it decides.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use client::{Admin, Client, ClientConfig, NewTopic};
-use model::ErrorCode;
+use client::{Client, ClientConfig};
 use rt::Rt;
 use rt::channel::watch;
 use sink::{Begin, Definition, Fault, JsonRows, Note, Retried, Schema, Target, TargetError, Worker};
@@ -14,6 +12,10 @@ use sink::{Begin, Definition, Fault, JsonRows, Note, Retried, Schema, Target, Ta
 use crate::board::Identity;
 use crate::database::{self, Database};
 use crate::reporter::Reporter;
+use crate::topic;
+
+/// How dead letters are kept: they wait for somebody, however long that takes.
+const LETTERS_CONFIGS: [(&str, &str); 1] = [("retention.ms", "-1")];
 
 /// Why a run ended.
 #[derive(Debug)]
@@ -123,23 +125,6 @@ pub async fn retry(
     Ok(sink::retry(client, definition, schema, transform, target, stop, note).await?)
 }
 
-/// Makes the topic for dead letters where it is not there.
-async fn make_dead_letters(client: &Client, definition: &Definition) -> Result<(), client::Error> {
-    let Some(topic) = &definition.dead_letters else { return Ok(()) };
-    let Err(client::Error::UnknownTopic { .. }) = client.topic(topic).await else { return Ok(()) };
-    let topic = NewTopic {
-        name: topic.clone(),
-        partitions: Some(1),
-        replication_factor: None,
-        // Letters wait for somebody, however long that takes.
-        configs: BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]),
-    };
-    match Admin::new(client).create_topic(&topic).await {
-        Err(error) if error.code() != Some(ErrorCode::TopicAlreadyExists) => Err(error),
-        _ => Ok(()),
-    }
-}
-
 /// What others need to know of the sink.
 fn identity(client: &Client, definition: &Definition) -> Identity {
     let scheme = definition.database.url.split_once(':').map_or("", |(scheme, _)| scheme);
@@ -162,7 +147,9 @@ async fn prepare(
     note: &mut impl FnMut(Note),
 ) -> Result<Schema, RunError> {
     let rt = client.rt();
-    make_dead_letters(client, definition).await?;
+    if let Some(letters) = &definition.dead_letters {
+        topic::make(client, letters.clone(), &LETTERS_CONFIGS).await?;
+    }
     let (mut wanted, mut attempts) = (None, 0);
     loop {
         wait_while_paused(&mut pause, note).await;

@@ -147,20 +147,27 @@ impl Writer {
     }
 
     async fn make_topic(&self) -> Result<(), Error> {
-        let is_known = self.client.snapshot().topics.contains_key(&name());
-        if is_known || self.client.refresh(Some(&[name()])).await?.topics.contains_key(&name()) {
+        if self.client.snapshot().topics.contains_key(&name()) {
             return Ok(());
         }
-        let topic = NewTopic {
-            name: name(),
-            partitions: Some(1),
-            replication_factor: None,
-            configs: CONFIGS.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        };
-        match Admin::new(&self.client).create_topic(&topic).await {
-            // Another one was quicker.
-            Err(error) if error.code() == Some(ErrorCode::TopicAlreadyExists) => Ok(()),
-            made => made.map(drop),
-        }
+        make(&self.client, name(), &CONFIGS).await
+    }
+}
+
+/// Makes a topic of one partition, where it is not there.
+pub(crate) async fn make(client: &Client, name: TopicName, configs: &[(&str, &str)]) -> Result<(), Error> {
+    if client.refresh(Some(std::slice::from_ref(&name))).await?.topics.contains_key(&name) {
+        return Ok(());
+    }
+    let topic = NewTopic {
+        name,
+        partitions: Some(1),
+        replication_factor: None,
+        configs: configs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect(),
+    };
+    match Admin::new(client).create_topic(&topic).await {
+        // Another one was quicker.
+        Err(error) if error.code() == Some(ErrorCode::TopicAlreadyExists) => Ok(()),
+        made => made.map(drop),
     }
 }
