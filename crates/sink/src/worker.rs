@@ -316,8 +316,11 @@ impl<F: FnMut(Note)> Worker<F> {
         let mut refused = self.take_condemned(&mut records);
         refused.extend(self.make_rows(&mut records));
         if self.definition.dead_letters.is_some() {
-            let letters = refused.into_iter().filter_map(|refused| self.letter(refused));
-            letters.collect::<Vec<_>>().into_iter().for_each(|letter| self.gathered.push_letter(letter));
+            for refusal in refused {
+                if let Some(letter) = self.letter(refusal) {
+                    self.gathered.push_letter(letter);
+                }
+            }
         } else {
             self.stop_at(refused).await?;
         }
