@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use client::{Admin, Client, NewTopic, TopicPartition};
-use model::{ErrorCode, TopicName};
+use client::{Client, TopicPartition};
+use model::ErrorCode;
 use sim_tests::process::Process;
 use sim_tests::raw::{self, Raw};
+use sim_tests::topics;
 use wire::create_topics::CreatableTopic;
 use wire::{CreateTopicsRequest, FetchResponse};
 
@@ -160,15 +161,7 @@ fn start(disk: &Disk) -> (Process, String) {
 }
 
 async fn create_topic(client: &Client, name: &str) -> TopicPartition {
-    let name = TopicName::parse(name).unwrap();
-    let topic = NewTopic {
-        name: name.clone(),
-        partitions: Some(1),
-        replication_factor: Some(1),
-        configs: Default::default(),
-    };
-    Admin::new(client).create_topic(&topic).await.unwrap();
-    TopicPartition::new(name, 0)
+    TopicPartition::new(topics::create_topic(client, name, 1).await, 0)
 }
 
 /// Produces a record whose key is its offset; `None` when the connection ends instead of an answer.

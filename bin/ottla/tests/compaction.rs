@@ -11,12 +11,13 @@
 use std::process::Command;
 use std::time::Duration;
 
-use client::{Admin, Client, FetchBounds, NewTopic, TopicPartition};
-use model::{Offset, TopicName};
+use client::{Client, FetchBounds, TopicPartition};
+use model::Offset;
 use rt::Rt;
 use sim_tests::draw::Draw;
 use sim_tests::process::{Folder, Process};
 use sim_tests::raw::{self, Raw};
+use sim_tests::topics::create_topic_with;
 
 /// Longest wait for anything that must happen; far more than it takes.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -170,19 +171,11 @@ fn the_newest_value_of_each_key_survives_kills_during_compaction() {
 }
 
 async fn create_topic(client: &Client) -> TopicPartition {
-    let name = TopicName::parse("state").unwrap();
     let segment_bytes = SEGMENT_BYTES.to_string();
     let configs = [
         ("cleanup.policy", "compact"),
         ("segment.bytes", segment_bytes.as_str()),
         ("min.cleanable.dirty.ratio", "0.01"),
     ];
-    let topic = NewTopic {
-        name: name.clone(),
-        partitions: Some(1),
-        replication_factor: Some(1),
-        configs: configs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-    };
-    Admin::new(client).create_topic(&topic).await.unwrap();
-    TopicPartition::new(name, 0)
+    TopicPartition::new(create_topic_with(client, "state", 1, &configs).await, 0)
 }

@@ -14,12 +14,13 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use client::{Admin, Client, NewTopic, TopicPartition};
+use client::{Admin, Client, TopicPartition};
 use model::{ErrorCode, Offset, TopicName};
 use rt::Rt;
 use servers::SmallDisk;
 use sim_tests::process::Process;
 use sim_tests::raw::{self, Raw};
+use sim_tests::topics::create_topic_with;
 use wire::FetchResponse;
 
 /// Longest wait for anything that must happen; far more than it takes.
@@ -44,14 +45,7 @@ fn start(disk: &SmallDisk, policy: &str) -> Process {
 }
 
 async fn create_topic(client: &Client, name: &str, configs: &[(&str, &str)]) -> Vec<TopicPartition> {
-    let name = TopicName::parse(name).unwrap();
-    let topic = NewTopic {
-        name: name.clone(),
-        partitions: Some(PARTITIONS),
-        replication_factor: Some(1),
-        configs: configs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-    };
-    Admin::new(client).create_topic(&topic).await.unwrap();
+    let name = create_topic_with(client, name, PARTITIONS, configs).await;
     (0..PARTITIONS).map(|index| TopicPartition::new(name.clone(), index)).collect()
 }
 

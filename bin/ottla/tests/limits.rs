@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use client::{Admin, Client, NewTopic, TopicPartition};
-use model::{ErrorCode, TopicName};
+use client::{Admin, Client, TopicPartition};
+use model::ErrorCode;
 use rt::Rt;
 use rt::channel::watch;
 use sim_tests::draw::Draw;
@@ -24,6 +24,7 @@ use sim_tests::hostile::{frames, served};
 use sim_tests::process::{Folder, Process};
 use sim_tests::raw::{self, Raw};
 use sim_tests::samples::VICTIM;
+use sim_tests::topics;
 use wire::{ApiVersionsRequest, FetchResponse};
 
 /// Longest wait for anything that must happen; far more than it takes.
@@ -54,15 +55,7 @@ fn folder(name: &str) -> Folder {
 }
 
 async fn create_topic(client: &Client, name: &str) -> TopicPartition {
-    let name = TopicName::parse(name).unwrap();
-    let topic = NewTopic {
-        name: name.clone(),
-        partitions: Some(1),
-        replication_factor: Some(1),
-        configs: Default::default(),
-    };
-    Admin::new(client).create_topic(&topic).await.unwrap();
-    TopicPartition::new(name, 0)
+    TopicPartition::new(topics::create_topic(client, name, 1).await, 0)
 }
 
 async fn produce(connection: &mut Raw, place: &TopicPartition, bytes: usize) -> (ErrorCode, i64) {

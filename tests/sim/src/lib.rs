@@ -14,4 +14,5 @@ pub mod samples;
 pub mod scenario;
 pub mod seeds;
 pub mod server;
+pub mod topics;
 pub mod transactions;

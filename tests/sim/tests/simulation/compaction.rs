@@ -11,8 +11,9 @@ use rt::Rt;
 use rt::sim::Sim;
 use sim_tests::seeds::seeds;
 use sim_tests::server::{NODE, Server};
+use sim_tests::topics::create_topic_with;
 
-use crate::support::{alter, create_topic_with};
+use crate::support::alter;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -9,6 +9,7 @@ use rt::Rt;
 use rt::sim::Sim;
 use sim_tests::raw::{self, Raw};
 use sim_tests::server::{NODE, Server};
+use sim_tests::topics::create_topic_with;
 use wire::describe_configs::DescribeConfigsResource;
 use wire::describe_producers::TopicRequest;
 use wire::txn_offset_commit::{TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic};
@@ -17,7 +18,7 @@ use wire::{
     TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 
-use crate::support::{alter, alter_all_brokers, ask, create_topic_with};
+use crate::support::{alter, alter_all_brokers, ask};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR_MS: i64 = 3_600_000;

@@ -13,12 +13,13 @@ use sim_tests::raw::{self, Raw};
 use sim_tests::samples::{VICTIM, sample};
 use sim_tests::seeds::seeds;
 use sim_tests::server::{NODE, Server};
+use sim_tests::topics::create_topic;
 use wire::{
     ApiKey, ApiVersionsRequest, FetchRequest, IncrementalAlterConfigsRequest, fetch,
     incremental_alter_configs,
 };
 
-use crate::support::{create_topic, start_neighbour};
+use crate::support::start_neighbour;
 
 /// Far less than a long poll or a rebalance takes.
 const AT_ONCE: Duration = Duration::from_secs(1);

@@ -9,9 +9,8 @@ use rt::Rt;
 use rt::sim::Sim;
 use sim_tests::raw::{self, Raw};
 use sim_tests::server::{NODE, Server};
+use sim_tests::topics::{create_topic, create_topic_with};
 use wire::{FetchRequest, FetchResponse, fetch};
-
-use crate::support::{create_topic, create_topic_with};
 
 const RECORDS: i64 = 20;
 

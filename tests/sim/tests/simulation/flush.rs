@@ -7,10 +7,9 @@ use std::time::Duration;
 use client::{NewRecord, OffsetQuery, Producer, ProducerConfig, TopicPartition};
 use sim_tests::seeds::seeds;
 use sim_tests::server::{NODE, Server};
+use sim_tests::topics::create_topic_with;
 
 use rt::sim::Sim;
-
-use crate::support::create_topic_with;
 
 /// How many of ten records are there after a power cut some time after they were written.
 async fn left(sim: &Sim, flush: &[(&str, &str)], wait: Duration) -> i64 {

@@ -10,8 +10,9 @@ use rt::sim::Sim;
 use rt::{Open, Rt};
 use sim_tests::raw::{self, Raw};
 use sim_tests::server::{NODE, Server};
+use sim_tests::topics::{create_topic, create_topic_with};
 
-use crate::support::{alter_all_brokers, create_topic, create_topic_with};
+use crate::support::alter_all_brokers;
 
 const AMPLE: u64 = 1 << 30;
 

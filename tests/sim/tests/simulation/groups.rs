@@ -13,8 +13,7 @@ use rt::sim::Sim;
 use sim_tests::load::{HEARTBEAT_INTERVAL, SESSION_TIMEOUT};
 use sim_tests::seeds::seeds;
 use sim_tests::server::{NODE, Server};
-
-use crate::support::create_topic;
+use sim_tests::topics::create_topic;
 
 /// Partitions of the topic.
 const PARTITIONS: i32 = 4;

@@ -11,9 +11,10 @@ use sim_tests::raw::Raw;
 use sim_tests::samples::{VICTIM, sample};
 use sim_tests::seeds::seeds;
 use sim_tests::server::{NODE, Server};
+use sim_tests::topics::create_topic;
 use wire::ApiKey;
 
-use crate::support::{create_topic, start_neighbour};
+use crate::support::start_neighbour;
 
 /// How long an answer is waited for before it counts as none.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -10,8 +10,7 @@ use rt::sim::Sim;
 use sim_tests::raw::{self, Raw};
 use sim_tests::seeds::seeds;
 use sim_tests::server::{NODE, Server};
-
-use crate::support::create_topic_with;
+use sim_tests::topics::create_topic_with;
 
 /// Files go at once, and the cleaner looks every second.
 const SETTINGS: &[(&str, &str)] = &[("log.segment.delete.delay.ms", "0"), ("log.cleaner.backoff.ms", "1000")];

@@ -6,9 +6,8 @@ use client::TopicPartition;
 use rt::sim::Sim;
 use sim_tests::raw::{self, Raw};
 use sim_tests::server::{NODE, Server};
+use sim_tests::topics::create_topic;
 use wire::{ApiVersionsRequest, ApiVersionsResponse};
-
-use crate::support::create_topic;
 
 /// Time of one disk call, each way: far more than five requests need to arrive.
 const DISK_LATENCY: Duration = Duration::from_millis(100);

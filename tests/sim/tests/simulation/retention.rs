@@ -9,8 +9,9 @@ use model::{Offset, TopicName};
 use rt::Rt;
 use rt::sim::Sim;
 use sim_tests::server::{NODE, Server};
+use sim_tests::topics::create_topic_with;
 
-use crate::support::{alter, alter_all_brokers, create_topic_with};
+use crate::support::{alter, alter_all_brokers};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use client::{Admin, Client, NewRecord, NewTopic, Producer, ProducerConfig};
+use client::{Admin, Client, NewRecord, Producer, ProducerConfig};
 use model::{PartitionIndex, TopicName};
 use rt::Rt;
 use rt::sim::Sim;
@@ -16,29 +16,6 @@ use wire::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse, Requ
 
 /// Longest time, simulated, that a well-behaved neighbour waits for an acknowledgement.
 const NEIGHBOUR_PATIENCE: Duration = Duration::from_secs(1);
-
-/// Creates a topic and returns its name.
-pub async fn create_topic(client: &Client, name: &str, partitions: i32) -> TopicName {
-    create_topic_with(client, name, partitions, &[]).await
-}
-
-/// Creates a topic with settings of its own and returns its name.
-pub async fn create_topic_with(
-    client: &Client,
-    name: &str,
-    partitions: i32,
-    configs: &[(&str, &str)],
-) -> TopicName {
-    let name = TopicName::parse(name).unwrap();
-    let topic = NewTopic {
-        name: name.clone(),
-        partitions: Some(partitions),
-        replication_factor: Some(1),
-        configs: configs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-    };
-    Admin::new(client).create_topic(&topic).await.unwrap();
-    name
-}
 
 /// A client that minds its own business: one record after the other, each acknowledged soon.
 pub async fn start_neighbour(

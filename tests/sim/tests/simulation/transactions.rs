@@ -19,6 +19,7 @@ use rt::sim::Sim;
 use sim_tests::draw::Draw;
 use sim_tests::raw::{self, Raw};
 use sim_tests::server::{NODE, Server};
+use sim_tests::topics::create_topic;
 use wire::add_partitions_to_txn::AddPartitionsToTxnTopic;
 use wire::produce::{PartitionProduceData, TopicProduceData};
 use wire::{
@@ -26,8 +27,6 @@ use wire::{
     FindCoordinatorRequest, InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse,
     Records,
 };
-
-use crate::support::create_topic;
 
 const ID: &str = "copier";
 const TOPIC: &str = "copies";

@@ -6,10 +6,11 @@ use record::{BatchBuilder, BatchOptions, Compression};
 use rt::Rt;
 use rt::sim::Sim;
 use sim_tests::server::Server;
+use sim_tests::topics::create_topic_with;
 use wire::produce::{PartitionProduceData, TopicProduceData};
 use wire::{ProduceRequest, ProduceResponse, Records};
 
-use crate::support::{alter, ask, create_topic_with};
+use crate::support::{alter, ask};
 
 /// The version produces are made in: the last that names topics.
 const PRODUCE_VERSION: i16 = 12;

@@ -11,6 +11,7 @@ use model::{ErrorCode, Offset, PartitionIndex, ProducerEpoch, ProducerId, Timest
 use record::{BatchBuilder, BatchOptions, Compression, Header};
 use rt::sim::Sim;
 use sim_tests::server::Server;
+use sim_tests::topics::create_topic_with;
 use wire::delete_records::{DeleteRecordsPartition, DeleteRecordsTopic};
 use wire::describe_producers::TopicRequest;
 use wire::produce::{PartitionProduceData, TopicProduceData};
@@ -19,7 +20,7 @@ use wire::{
     InitProducerIdRequest, InitProducerIdResponse, ProduceRequest, ProduceResponse, Records,
 };
 
-use crate::support::{alter_all_brokers, ask, create_topic_with};
+use crate::support::{alter_all_brokers, ask};
 
 /// What keeps folders small.
 pub const SETTINGS: [(&str, &str); 1] = [("offsets.topic.num.partitions", "2")];
