@@ -2,58 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "this test fails where something fails")]
 
-use client::TopicPartition;
-use model::{Offset, PartitionIndex, TopicName};
+use model::Offset;
 use rt::Rt;
 use servers::MariaDb;
-use sink::{
-    Batch, Claim, Column, ColumnType, Fault, Move, Origin, Rows, Schema, Source, Target, TargetError, Value,
-};
+use servers::fixtures::{claim, moved, numbers, schema, write};
+use sink::{Batch, ColumnType, Fault, Rows, Target, Value};
 use sink_mysql::Mysql;
-
-fn column(name: &str, kind: ColumnType) -> Column {
-    let source = Source::Field(vec![name.to_owned()]);
-    Column { name: name.to_owned(), source, kind, required: false }
-}
-
-fn schema(table: &str, columns: &[(&str, ColumnType)], key: &[&str], is_inferred: bool) -> Schema {
-    let columns = columns.iter().map(|(name, kind)| column(name, *kind)).collect();
-    let key: Vec<_> = key.iter().map(|name| (*name).to_owned()).collect();
-    Schema::new(table, columns, &key, is_inferred).unwrap()
-}
-
-fn place() -> TopicPartition {
-    TopicPartition { topic: TopicName::parse("a").unwrap(), partition: PartitionIndex(0) }
-}
-
-fn claim(held: Option<i64>) -> Claim {
-    let origin = Origin {
-        cluster_id: "c".to_owned(),
-        topic_id: "i".to_owned(),
-        begin: Offset(5),
-        log_start: Offset(0),
-    };
-    Claim { place: place(), held, origin }
-}
-
-fn moved(epoch: i64, expected: i64, next: i64) -> Vec<Move> {
-    vec![Move { place: place(), epoch, expected: Offset(expected), next: Offset(next) }]
-}
-
-/// Rows of these numbers in the first column.
-fn numbers(values: std::ops::Range<i64>, width: usize) -> Rows {
-    let mut rows = Rows::new(width);
-    values.for_each(|value| rows.begin().set(0, Value::Bigint(value)));
-    rows
-}
-
-/// Writes rows into a partition that was just taken.
-async fn write(target: &mut Mysql, schema: &Schema, rows: Rows) -> Result<bool, TargetError> {
-    let granted = target.claim(&schema.table, &[claim(None)]).await?.remove(0);
-    let next = granted.next_offset.0;
-    let moves = moved(granted.epoch, next, next + 1);
-    target.commit(&schema.table, schema, &Batch { rows, moves }).await
-}
 
 fn target(server: &MariaDb, rt: &Rt) -> Mysql {
     Mysql::new(rt, &server.url(), None).unwrap()

@@ -8,13 +8,10 @@
 
 use std::path::{Path, PathBuf};
 
-use client::TopicPartition;
-use model::{Offset, PartitionIndex, TopicName};
+use model::Offset;
 use rt::Rt;
-use sink::{
-    Batch, Claim, Column, ColumnType, Fault, Granted, Move, Origin, Rows, Schema, Source, Target,
-    TargetError, Value,
-};
+use servers::fixtures::{claim, moved, numbers, place, schema, write};
+use sink::{Batch, ColumnType, Fault, Granted, Rows, Target, Value};
 use sink_sqlite::Sqlite;
 
 /// A file's place, in a folder that is gone with the value.
@@ -65,54 +62,11 @@ fn run(test: impl AsyncFnOnce(Rt)) {
     rt::os::run(|rt| test(rt)).unwrap();
 }
 
-fn schema(columns: &[(&str, ColumnType)], key: &[&str], is_inferred: bool) -> Schema {
-    let column = |(name, kind): &(&str, ColumnType)| Column {
-        name: (*name).to_owned(),
-        source: Source::Field(vec![(*name).to_owned()]),
-        kind: *kind,
-        required: false,
-    };
-    let key: Vec<_> = key.iter().map(|name| (*name).to_owned()).collect();
-    Schema::new("t", columns.iter().map(column).collect(), &key, is_inferred).unwrap()
-}
-
-fn place() -> TopicPartition {
-    TopicPartition { topic: TopicName::parse("a").unwrap(), partition: PartitionIndex(0) }
-}
-
-fn claim(held: Option<i64>) -> Claim {
-    let origin = Origin {
-        cluster_id: "c".to_owned(),
-        topic_id: "i".to_owned(),
-        begin: Offset(5),
-        log_start: Offset(0),
-    };
-    Claim { place: place(), held, origin }
-}
-
-fn moved(epoch: i64, expected: i64, next: i64) -> Vec<Move> {
-    vec![Move { place: place(), epoch, expected: Offset(expected), next: Offset(next) }]
-}
-
-/// Rows of `VALUE` in the first column.
-fn numbers(values: std::ops::Range<i64>, width: usize) -> Rows {
-    let mut rows = Rows::new(width);
-    values.for_each(|value| rows.begin().set(0, Value::Bigint(value)));
-    rows
-}
-
-/// Writes rows into a partition that was just taken.
-async fn write(target: &mut Sqlite, schema: &Schema, rows: Rows) -> Result<bool, TargetError> {
-    let granted = target.claim("s", &[claim(None)]).await?.remove(0);
-    let next = granted.next_offset.0;
-    target.commit("s", schema, &Batch { rows, moves: moved(granted.epoch, next, next + 1) }).await
-}
-
 #[test]
 fn an_owner_moves_offsets_with_its_rows_and_an_older_one_moves_nothing() {
     let file = File::new("owners");
     run(async |rt| {
-        let schema = schema(&[("id", ColumnType::Bigint)], &[], false);
+        let schema = schema("t", &[("id", ColumnType::Bigint)], &[], false);
         let (mut one, mut other) = (file.target(&rt), file.target(&rt));
         one.prepare(&schema).await.unwrap();
         other.prepare(&schema).await.unwrap();
@@ -139,7 +93,7 @@ fn values_are_kept_as_the_documentation_says() {
     let file = File::new("values");
     run(async |rt| {
         let columns: Vec<_> = ColumnType::ALL.iter().map(|kind| (kind.name(), *kind)).collect();
-        let schema = schema(&columns, &[], false);
+        let schema = schema("t", &columns, &[], false);
         let mut target = file.target(&rt);
         assert_eq!(target.plan(&schema).await, Ok(target.create(&schema)));
         assert!(!file.0.exists(), "a plan makes nothing");
@@ -172,7 +126,7 @@ fn an_upsert_leaves_the_last_of_each_key_and_defaults_where_a_record_says_nothin
     run(async |rt| {
         file.run("CREATE TABLE t (n INTEGER DEFAULT 7, id TEXT, m INTEGER, PRIMARY KEY (id))");
         let columns = [("id", ColumnType::Text), ("n", ColumnType::Bigint), ("m", ColumnType::Bigint)];
-        let schema = schema(&columns, &["id"], false);
+        let schema = schema("t", &columns, &["id"], false);
         let mut target = file.target(&rt);
         target.prepare(&schema).await.unwrap();
         let mut rows = Rows::new(3);
@@ -203,7 +157,7 @@ fn a_table_that_is_there_grows_and_is_written_in_its_types() {
     run(async |rt| {
         file.run("CREATE TABLE t (Id INTEGER, at DATETIME); INSERT INTO t VALUES (1, 'x')");
         let columns = [("id", ColumnType::Double), ("at", ColumnType::Text), ("b", ColumnType::Json)];
-        let wanted = schema(&columns, &[], true);
+        let wanted = schema("t", &columns, &[], true);
         let mut target = file.target(&rt);
         let planned = target.plan(&wanted).await.unwrap();
         assert_eq!(planned[1..], ["ALTER TABLE \"t\" ADD COLUMN \"b\" JSON TEXT"], "{planned:?}");
@@ -221,7 +175,7 @@ fn what_does_not_fit_is_said_with_what_to_do() {
     run(async |rt| {
         let refused = async |table: &str, key: &[&str], expected: &str| {
             file.run(&format!("DROP TABLE IF EXISTS t; {table}"));
-            let schema = schema(&[("id", ColumnType::Bigint)], key, false);
+            let schema = schema("t", &[("id", ColumnType::Bigint)], key, false);
             let error = file.target(&rt).prepare(&schema).await.unwrap_err();
             assert!(error.message.contains(expected) && error.fault == Fault::Lasting, "{error:?}");
         };
@@ -237,10 +191,11 @@ fn what_does_not_fit_is_said_with_what_to_do() {
         refused("CREATE TABLE t (id INTEGER); CREATE UNIQUE INDEX i ON t (id) WHERE id < 9", &["id"], index)
             .await;
         file.run(&format!("DROP INDEX i; {index}"));
-        file.target(&rt).prepare(&schema(&[("id", ColumnType::Bigint)], &["id"], false)).await.unwrap();
+        file.target(&rt).prepare(&schema("t", &[("id", ColumnType::Bigint)], &["id"], false)).await.unwrap();
         let url = "sqlite:/nowhere/it.db";
         let mut nowhere = Sqlite::new(&rt, url, None).unwrap();
-        let error = nowhere.prepare(&schema(&[("id", ColumnType::Bigint)], &[], false)).await.unwrap_err();
+        let error =
+            nowhere.prepare(&schema("t", &[("id", ColumnType::Bigint)], &[], false)).await.unwrap_err();
         assert!(error.message.contains("its folder has to be there"), "{error}");
         assert!(Sqlite::new(&rt, "sqlite:", None).is_err() && Sqlite::new(&rt, url, Some("x")).is_err());
     });
@@ -250,7 +205,7 @@ fn what_does_not_fit_is_said_with_what_to_do() {
 fn what_is_gone_is_not_made_anew() {
     let file = File::new("gone");
     run(async |rt| {
-        let schema = schema(&[("id", ColumnType::Bigint)], &[], false);
+        let schema = schema("t", &[("id", ColumnType::Bigint)], &[], false);
         let mut target = file.target(&rt);
         target.prepare(&schema).await.unwrap();
         assert_eq!(write(&mut target, &schema, numbers(0..1, 1)).await, Ok(true));

@@ -4,7 +4,7 @@
 //! - R1 Where a server is not installed there is none, which is said; where `CI` is `true`, that fails.
 //! - R2 A server ends with its value, and its folder with it.
 //!
-//! Knows nothing of Ottla.
+//! Knows nothing of Ottla, but for the fixtures of its targets' tests.
 
 #![allow(
     clippy::disallowed_methods,
@@ -13,6 +13,8 @@
 )]
 
 mod disk;
+#[cfg(feature = "fixtures")]
+pub mod fixtures;
 mod mariadb;
 mod postgres;
 
