@@ -8,10 +8,13 @@
 
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable as _;
-use sink::{Column, ColumnType, Schema, TargetError};
+use sink::{Column, ColumnType, Quote, Schema, TargetError};
 
 use crate::fault::Failure;
 use crate::offsets;
+
+/// How names are written.
+pub(crate) const QUOTE: Quote = Quote('`');
 
 /// What writing needs to know of the table.
 #[derive(Clone)]
@@ -100,7 +103,7 @@ fn no_transactions(table: &str, engine: &str) -> String {
     if engine.is_empty() {
         return format!("'{table}' is no table that rows can be written into");
     }
-    let quoted = quoted_table(table);
+    let quoted = QUOTE.table(table);
     format!("table '{table}' is of {engine}, which has no transactions: ALTER TABLE {quoted} ENGINE = InnoDB")
 }
 
@@ -117,7 +120,7 @@ fn forgotten(schema: &Schema, found: &[Found]) -> Option<String> {
 
 /// Whether the key is what the table knows its rows by (L3).
 fn check_key(schema: &Schema, uniques: &[Unique]) -> Result<(), TargetError> {
-    let (table, keys) = (quoted_table(&schema.table), names(schema, &schema.key));
+    let (table, keys) = (QUOTE.table(&schema.table), QUOTE.columns(schema, &schema.key));
     if !uniques.iter().any(|unique| unique.is_key(schema)) {
         return Err(TargetError::lasting(format!(
             "table '{}' has no unique index on exactly the key, by which an upsert knows its row: CREATE UNIQUE INDEX \
@@ -180,8 +183,8 @@ impl Found {
                     self.name,
                     schema.table,
                     self.collation,
-                    quoted_table(&schema.table),
-                    quoted(&self.name),
+                    QUOTE.table(&schema.table),
+                    QUOTE.name(&self.name),
                     self.declared
                 )));
             }
@@ -306,17 +309,17 @@ ORDER BY INDEX_NAME, SEQ_IN_INDEX";
 pub(crate) fn create(schema: &Schema) -> String {
     let mut parts: Vec<_> = (0..schema.columns.len()).map(|index| definition(schema, index)).collect();
     if !schema.key.is_empty() {
-        parts.push(format!("PRIMARY KEY ({})", names(schema, &schema.key)));
+        parts.push(format!("PRIMARY KEY ({})", QUOTE.columns(schema, &schema.key)));
     }
     format!(
         "CREATE TABLE {} (\n  {}\n) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4",
-        quoted_table(&schema.table),
+        QUOTE.table(&schema.table),
         parts.join(",\n  ")
     )
 }
 
 fn add(schema: &Schema, index: usize) -> String {
-    format!("ALTER TABLE {} ADD COLUMN {}", quoted_table(&schema.table), definition(schema, index))
+    format!("ALTER TABLE {} ADD COLUMN {}", QUOTE.table(&schema.table), definition(schema, index))
 }
 
 fn definition(schema: &Schema, index: usize) -> String {
@@ -329,7 +332,7 @@ fn definition(schema: &Schema, index: usize) -> String {
         kind => type_name(*kind),
     };
     let not_null = if *required { " NOT NULL" } else { "" };
-    format!("{} {kind}{not_null}", quoted(name))
+    format!("{} {kind}{not_null}", QUOTE.name(name))
 }
 
 fn type_name(kind: ColumnType) -> &'static str {
@@ -341,20 +344,6 @@ fn type_name(kind: ColumnType) -> &'static str {
         ColumnType::Timestamp => "DATETIME(6)",
         ColumnType::Json => "JSON",
     }
-}
-
-/// The names of these columns, with commas between.
-pub(crate) fn names(schema: &Schema, columns: &[usize]) -> String {
-    columns.iter().map(|&index| quoted(&schema.columns[index].name)).collect::<Vec<_>>().join(", ")
-}
-
-/// A table's name, which may have its database's before it.
-pub(crate) fn quoted_table(table: &str) -> String {
-    table.split('.').map(quoted).collect::<Vec<_>>().join(".")
-}
-
-pub(crate) fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
 }
 
 /// The database of a table, where its name says one, and its name there.

@@ -8,7 +8,7 @@ use sink::{Rows, Schema, TargetError, Value};
 
 use crate::Connection;
 use crate::fault::Failure;
-use crate::table::{Table, names, quoted, quoted_table};
+use crate::table::{QUOTE, Table};
 
 /// About how long statements are; longer ones are not faster.
 const STATEMENT_BYTES: usize = 1024 * 1024;
@@ -29,7 +29,11 @@ pub(crate) async fn rows(
     let changes = rows.changes(&schema.key);
     let columns: Vec<_> = (0..schema.columns.len()).collect();
     let writing = Many {
-        head: format!("INSERT INTO {} ({}) VALUES ", quoted_table(&schema.table), names(schema, &columns)),
+        head: format!(
+            "INSERT INTO {} ({}) VALUES ",
+            QUOTE.table(&schema.table),
+            QUOTE.columns(schema, &columns)
+        ),
         columns: &columns,
         tail: on_duplicate(schema),
         rows_max: usize::MAX,
@@ -37,8 +41,8 @@ pub(crate) async fn rows(
     let deleting = Many {
         head: format!(
             "DELETE FROM {} WHERE ({}) IN (",
-            quoted_table(&schema.table),
-            names(schema, &schema.key)
+            QUOTE.table(&schema.table),
+            QUOTE.columns(schema, &schema.key)
         ),
         columns: &schema.key,
         tail: ")".to_owned(),
@@ -52,12 +56,12 @@ pub(crate) async fn rows(
 fn on_duplicate(schema: &Schema) -> String {
     let Some(&first) = schema.key.first() else { return String::new() };
     let set = (0..schema.columns.len()).filter(|index| !schema.key.contains(index)).map(|index| {
-        let name = quoted(&schema.columns[index].name);
+        let name = QUOTE.name(&schema.columns[index].name);
         format!("{name} = VALUES({name})")
     });
     let mut set: Vec<_> = set.collect();
     if set.is_empty() {
-        let name = quoted(&schema.columns[first].name);
+        let name = QUOTE.name(&schema.columns[first].name);
         set.push(format!("{name} = {name}"));
     }
     format!(" ON DUPLICATE KEY UPDATE {}", set.join(", "))

@@ -1,8 +1,11 @@
 //! The statements, as text.
 
-use sink::{Column, ColumnType, Schema};
+use sink::{Column, ColumnType, Quote, Schema};
 
 use crate::table::Put;
+
+/// How names are written.
+pub(crate) const QUOTE: Quote = Quote('"');
 
 /// Makes the table of offsets. `epoch` begins with 1, and each owner of a partition raises it.
 pub(crate) const CREATE_OFFSETS: &str = "\
@@ -69,22 +72,21 @@ const STAGE: &str = "ottla_rows";
 pub(crate) fn create_table(schema: &Schema) -> String {
     let mut lines: Vec<_> = schema.columns.iter().map(|column| format!("  {}", declared(column))).collect();
     if !schema.key.is_empty() {
-        let key = schema.key.iter().map(|&index| quoted(&schema.columns[index].name));
-        lines.push(format!("  PRIMARY KEY ({})", key.collect::<Vec<_>>().join(", ")));
+        lines.push(format!("  PRIMARY KEY ({})", QUOTE.columns(schema, &schema.key)));
     }
-    format!("CREATE TABLE IF NOT EXISTS {} (\n{}\n)", quoted_table(&schema.table), lines.join(",\n"))
+    format!("CREATE TABLE IF NOT EXISTS {} (\n{}\n)", QUOTE.table(&schema.table), lines.join(",\n"))
 }
 
 /// Adds columns to the table.
 pub(crate) fn add_columns(schema: &Schema, columns: &[&Column]) -> String {
     let columns: Vec<_> =
         columns.iter().map(|column| format!("ADD COLUMN IF NOT EXISTS {}", declared(column))).collect();
-    format!("ALTER TABLE {} {}", quoted_table(&schema.table), columns.join(", "))
+    format!("ALTER TABLE {} {}", QUOTE.table(&schema.table), columns.join(", "))
 }
 
 fn declared(column: &Column) -> String {
     let not_null = if column.required { " NOT NULL" } else { "" };
-    format!("{} {}{not_null}", quoted(&column.name), type_name(column.kind))
+    format!("{} {}{not_null}", QUOTE.name(&column.name), type_name(column.kind))
 }
 
 /// The statements about one table.
@@ -107,7 +109,7 @@ pub(crate) enum From {
 
 impl Statements {
     pub(crate) fn new(schema: &Schema, puts: Vec<Put>) -> Statements {
-        Statements { table: quoted_table(&schema.table), puts, key: schema.key.clone() }
+        Statements { table: QUOTE.table(&schema.table), puts, key: schema.key.clone() }
     }
 
     /// Whether rows can go into these columns without another statement.
@@ -188,15 +190,6 @@ impl Statements {
     fn names(&self, columns: &[usize]) -> String {
         columns.iter().map(|&column| self.puts[column].name.as_str()).collect::<Vec<_>>().join(", ")
     }
-}
-
-/// A table's name, which may have its schema's before it.
-pub(crate) fn quoted_table(table: &str) -> String {
-    table.split('.').map(quoted).collect::<Vec<_>>().join(".")
-}
-
-pub(crate) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// The type that a column of ours is made with.

@@ -5,7 +5,7 @@
 
 use sink::{Column, ColumnType, Schema, Source};
 
-use crate::sql::{quoted, type_name};
+use crate::sql::{QUOTE, type_name};
 
 /// A column that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,11 +107,11 @@ impl Table {
         }
         let key: Vec<&str> = schema.key.iter().map(|&index| schema.columns[index].name.as_str()).collect();
         if !key.is_empty() && !self.unique.iter().any(|unique| is_same_set(unique, &key)) {
-            let columns = key.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+            let columns = QUOTE.columns(schema, &schema.key);
             return Err(format!(
                 "table '{table}' has no unique index on ({columns}), which the sink's rows are known by: ALTER TABLE {} \
                  ADD UNIQUE ({columns})",
-                crate::sql::quoted_table(table)
+                QUOTE.table(table)
             ));
         }
         schema.columns.iter().map(|column| self.put(table, column)).collect()
@@ -184,7 +184,7 @@ impl Found {
     fn put(&self, kind: ColumnType) -> Option<Put> {
         let (staged, cast) = self.way(kind)?;
         let cast = cast.map(|(forth, back)| Cast { to: self.declared.clone(), forth, back });
-        Some(Put { name: quoted(&self.name), staged, cast, has_default: self.has_default })
+        Some(Put { name: QUOTE.name(&self.name), staged, cast, has_default: self.has_default })
     }
 
     /// What our values are sent as, and the way there and back (B1) where they are not its own.

@@ -4,10 +4,13 @@
 //!   ("Datatypes In SQLite", 3.1), by which SQLite turns texts into numbers and numbers into texts.
 
 use rusqlite::{Connection, params};
-use sink::{Column, ColumnType, Schema, TargetError};
+use sink::{Column, ColumnType, Quote, Schema, TargetError};
 
 use crate::fault::Failure;
 use crate::offsets;
+
+/// How names are written.
+pub(crate) const QUOTE: Quote = Quote('"');
 
 /// What writing needs to know of the table.
 #[derive(Clone, Default)]
@@ -70,7 +73,7 @@ pub(crate) fn plan(connection: &Connection, schema: &Schema, is_first: bool) -> 
         .into());
     }
     if !schema.key.is_empty() && !uniques(connection, schema)?.iter().any(|unique| is_key(schema, unique)) {
-        let (table, keys) = (quoted_table(&schema.table), names(schema, &schema.key));
+        let (table, keys) = (QUOTE.table(&schema.table), QUOTE.columns(schema, &schema.key));
         return Err(TargetError::lasting(format!(
             "table '{}' has no unique index on exactly the key, by which an upsert knows its row: CREATE UNIQUE INDEX \
              \"ottla_key\" ON {table} ({keys})",
@@ -250,32 +253,18 @@ fn is_key(schema: &Schema, unique: &[String]) -> bool {
 pub(crate) fn create(schema: &Schema) -> String {
     let mut parts: Vec<_> = schema.columns.iter().map(definition).collect();
     if !schema.key.is_empty() {
-        parts.push(format!("PRIMARY KEY ({})", names(schema, &schema.key)));
+        parts.push(format!("PRIMARY KEY ({})", QUOTE.columns(schema, &schema.key)));
     }
-    format!("CREATE TABLE {} (\n  {}\n)", quoted_table(&schema.table), parts.join(",\n  "))
+    format!("CREATE TABLE {} (\n  {}\n)", QUOTE.table(&schema.table), parts.join(",\n  "))
 }
 
 fn add(table: &str, column: &Column) -> String {
-    format!("ALTER TABLE {} ADD COLUMN {}", quoted_table(table), definition(column))
+    format!("ALTER TABLE {} ADD COLUMN {}", QUOTE.table(table), definition(column))
 }
 
 fn definition(column: &Column) -> String {
     let not_null = if column.required { " NOT NULL" } else { "" };
-    format!("{} {}{not_null}", quoted(&column.name), type_name(column.kind))
-}
-
-/// The names of these columns, with commas between.
-pub(crate) fn names(schema: &Schema, columns: &[usize]) -> String {
-    columns.iter().map(|&index| quoted(&schema.columns[index].name)).collect::<Vec<_>>().join(", ")
-}
-
-/// A table's name, which may have its database's before it.
-pub(crate) fn quoted_table(table: &str) -> String {
-    table.split('.').map(quoted).collect::<Vec<_>>().join(".")
-}
-
-pub(crate) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
+    format!("{} {}{not_null}", QUOTE.name(&column.name), type_name(column.kind))
 }
 
 /// The database of a table, and its name there.

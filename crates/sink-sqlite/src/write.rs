@@ -10,7 +10,7 @@ use rusqlite::{Statement, Transaction};
 use sink::{Rows, Schema, TargetError, Value};
 
 use crate::fault::Failure;
-use crate::table::{Table, names, quoted, quoted_table};
+use crate::table::{QUOTE, Table};
 
 /// Writes rows and deletes rows, in a transaction.
 pub(crate) fn rows(
@@ -81,21 +81,21 @@ fn bind(statement: &mut Statement<'_>, parameter: usize, rows: &Rows, value: &Va
 }
 
 fn insert(schema: &Schema, columns: &[usize]) -> String {
-    let table = quoted_table(&schema.table);
+    let table = QUOTE.table(&schema.table);
     if columns.is_empty() {
         return format!("INSERT INTO {table} DEFAULT VALUES");
     }
     let places = vec!["?"; columns.len()].join(", ");
-    let mut statement = format!("INSERT INTO {table} ({}) VALUES ({places})", names(schema, columns));
+    let mut statement = format!("INSERT INTO {table} ({}) VALUES ({places})", QUOTE.columns(schema, columns));
     if schema.key.is_empty() {
         return statement;
     }
     let set = (0..schema.columns.len()).filter(|index| !schema.key.contains(index)).map(|index| {
-        let name = quoted(&schema.columns[index].name);
+        let name = QUOTE.name(&schema.columns[index].name);
         format!("{name} = excluded.{name}")
     });
     let set: Vec<_> = set.collect();
-    statement.push_str(&format!(" ON CONFLICT ({}) DO ", names(schema, &schema.key)));
+    statement.push_str(&format!(" ON CONFLICT ({}) DO ", QUOTE.columns(schema, &schema.key)));
     match set.is_empty() {
         true => statement.push_str("NOTHING"),
         false => statement.push_str(&format!("UPDATE SET {}", set.join(", "))),
@@ -104,7 +104,7 @@ fn insert(schema: &Schema, columns: &[usize]) -> String {
 }
 
 fn delete(schema: &Schema) -> String {
-    let is_key = |&index: &usize| format!("{} = ?", quoted(&schema.columns[index].name));
+    let is_key = |&index: &usize| format!("{} = ?", QUOTE.name(&schema.columns[index].name));
     let condition: Vec<_> = schema.key.iter().map(is_key).collect();
-    format!("DELETE FROM {} WHERE {}", quoted_table(&schema.table), condition.join(" AND "))
+    format!("DELETE FROM {} WHERE {}", QUOTE.table(&schema.table), condition.join(" AND "))
 }
