@@ -2,40 +2,38 @@
 
 use model::Offset;
 use sink::{Batch, Claim, Granted};
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement, Transaction};
 
 use crate::sql;
 
-/// Takes partitions whoever has them.
+/// Takes partitions: those that were held only if nobody else took them since, the others whoever has them.
 pub(crate) async fn take(
     transaction: &Transaction<'_>,
     sink: &str,
-    claims: &[&Claim],
+    claims: &[Claim],
 ) -> Result<Vec<Row>, Error> {
-    if claims.is_empty() {
-        return Ok(Vec::new());
+    let (held, new): (Vec<_>, Vec<_>) = claims.iter().partition(|claim| claim.held.is_some());
+    let mut taken = Vec::new();
+    if !held.is_empty() {
+        let (topics, partitions) = places(&held);
+        let epochs: Vec<i64> = held.iter().filter_map(|claim| claim.held).collect();
+        taken.extend(transaction.query(sql::RECLAIM, &[&sink, &topics, &partitions, &epochs]).await?);
     }
-    let topics: Vec<&str> = claims.iter().map(|claim| claim.place.topic.as_str()).collect();
-    let partitions: Vec<i32> = claims.iter().map(|claim| claim.place.partition.0).collect();
-    let begins: Vec<i64> = claims.iter().map(|claim| claim.origin.begin.0).collect();
-    let clusters: Vec<&str> = claims.iter().map(|claim| claim.origin.cluster_id.as_str()).collect();
-    let ids: Vec<&str> = claims.iter().map(|claim| claim.origin.topic_id.as_str()).collect();
-    transaction.query(sql::CLAIM, &[&sink, &topics, &partitions, &begins, &clusters, &ids]).await
+    if !new.is_empty() {
+        let (topics, partitions) = places(&new);
+        let begins: Vec<i64> = new.iter().map(|claim| claim.origin.begin.0).collect();
+        let clusters: Vec<&str> = new.iter().map(|claim| claim.origin.cluster_id.as_str()).collect();
+        let ids: Vec<&str> = new.iter().map(|claim| claim.origin.topic_id.as_str()).collect();
+        let values: [&(dyn ToSql + Sync); 6] = [&sink, &topics, &partitions, &begins, &clusters, &ids];
+        taken.extend(transaction.query(sql::CLAIM, &values).await?);
+    }
+    Ok(taken)
 }
 
-/// Takes partitions again, but those that somebody else took since.
-pub(crate) async fn reclaim(
-    transaction: &Transaction<'_>,
-    sink: &str,
-    claims: &[&Claim],
-) -> Result<Vec<Row>, Error> {
-    if claims.is_empty() {
-        return Ok(Vec::new());
-    }
-    let topics: Vec<&str> = claims.iter().map(|claim| claim.place.topic.as_str()).collect();
-    let partitions: Vec<i32> = claims.iter().map(|claim| claim.place.partition.0).collect();
-    let epochs: Vec<i64> = claims.iter().filter_map(|claim| claim.held).collect();
-    transaction.query(sql::RECLAIM, &[&sink, &topics, &partitions, &epochs]).await
+/// The topics and the partitions, an array each.
+fn places<'a>(claims: &[&'a Claim]) -> (Vec<&'a str>, Vec<i32>) {
+    claims.iter().map(|claim| (claim.place.topic.as_str(), claim.place.partition.0)).unzip()
 }
 
 pub(crate) fn grant(claim: &Claim, row: &Row) -> Granted {
