@@ -4,6 +4,10 @@ use sink::{Fault, TargetError};
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
+/// What is to be done about a table that was there.
+pub(crate) const GONE: &str =
+    "the table is gone: it has to come back as it was, or the sink to begin anew under another name";
+
 /// An error of the database, or on the way there.
 pub(crate) fn failed(what: &str, error: &Error) -> TargetError {
     let Some(told) = error.as_db_error() else {
@@ -49,9 +53,7 @@ fn advice(state: &SqlState) -> Option<&'static str> {
         SqlState::INSUFFICIENT_PRIVILEGE => {
             "GRANT the right to the user in the url, or make the tables as `ottla sink plan` says"
         }
-        SqlState::UNDEFINED_TABLE => {
-            "a sink makes its tables only when it starts; what was in ottla_offsets has to come back with the table"
-        }
+        SqlState::UNDEFINED_TABLE => GONE,
         SqlState::UNDEFINED_COLUMN => {
             "a sink adds columns only when it starts, and when records have new fields"
         }

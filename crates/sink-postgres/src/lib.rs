@@ -24,7 +24,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, Error, Row, SimpleQueryMessage, SimpleQueryRow, Transaction};
 
 use crate::connection::Connection;
-use crate::fault::failed;
+use crate::fault::{GONE, failed};
 use crate::sql::Statements;
 use crate::table::{Found, Table};
 
@@ -49,6 +49,16 @@ pub struct Postgres {
 struct Tables {
     has_offsets: bool,
     table: Table,
+}
+
+impl Tables {
+    /// What is not there.
+    fn gone<'a>(&self, schema: &'a Schema) -> Option<&'a str> {
+        match self.table.columns.is_empty() {
+            true => Some(&schema.table),
+            false => (!self.has_offsets).then_some("ottla_offsets"),
+        }
+    }
 }
 
 impl Postgres {
@@ -134,6 +144,8 @@ impl Postgres {
             return error;
         }
         let statements = match self.look(schema).await {
+            // It says so itself (P3).
+            Ok(tables) if tables.gone(schema).is_some() => return error,
             Ok(tables) => tables.table.puts(schema).map(|puts| Statements::new(schema, puts)),
             Err(error) => return error,
         };
@@ -162,28 +174,25 @@ impl Target for Postgres {
 
     async fn prepare(&mut self, schema: &Schema) -> Result<Schema, TargetError> {
         let is_first = self.statements.is_none();
-        let (tables, is_gone) = self
+        let (tables, gone) = self
             .on_connection("making the tables", async |connection| {
                 let transaction = connection.client.transaction().await?;
                 transaction.batch_execute(DDL_LOCK).await?;
                 // Asked first, as a user who may write into tables may not be allowed to make any.
                 let mut tables = look(&transaction, schema).await?;
-                let is_gone = !is_first && (!tables.has_offsets || tables.table.columns.is_empty());
+                let gone = tables.gone(schema).filter(|_| !is_first);
                 let statements = missing(schema, &tables);
-                if !statements.is_empty() && !is_gone {
+                if !statements.is_empty() && gone.is_none() {
                     transaction.batch_execute(&statements.join(";\n")).await?;
                     tables = look(&transaction, schema).await?;
                 }
                 transaction.commit().await?;
-                Ok((tables, is_gone))
+                Ok((tables, gone))
             })
             .await?;
-        if is_gone {
+        if let Some(table) = gone {
             // P3
-            return Err(TargetError::lasting(format!(
-                "'{}' or ottla_offsets is gone: both have to come back together, or the sink to be started anew",
-                schema.table
-            )));
+            return Err(TargetError::lasting(format!("'{table}': {GONE}")));
         }
         let (adopted, statements) = fitting(schema, tables.table)?;
         self.statements = Some(statements);
@@ -193,9 +202,7 @@ impl Target for Postgres {
     async fn claim(&mut self, sink: &str, claims: &[Claim]) -> Result<Vec<Granted>, TargetError> {
         let granted = self.on_connection("taking partitions", async |connection| {
             let transaction = connection.client.transaction().await?;
-            let (held, new): (Vec<_>, Vec<_>) = claims.iter().partition(|claim| claim.held.is_some());
-            let mut granted = offsets::reclaim(&transaction, sink, &held).await?;
-            granted.extend(offsets::take(&transaction, sink, &new).await?);
+            let granted = offsets::take(&transaction, sink, claims).await?;
             transaction.commit().await?;
             Ok(granted)
         });
@@ -224,7 +231,7 @@ impl Target for Postgres {
 }
 
 async fn look(transaction: &Transaction<'_>, schema: &Schema) -> Result<Tables, Error> {
-    let name = sql::quoted_table(&schema.table);
+    let name = sql::QUOTE.table(&schema.table);
     let columns = transaction.query(sql::COLUMNS, &[&name]).await?;
     let unique = transaction.query(sql::UNIQUE, &[&name]).await?;
     let offsets = transaction.query_one(sql::HAS_OFFSETS, &[]).await?;
