@@ -5,25 +5,37 @@
 use std::process::Command;
 
 use serde_json::Value;
-use servers::Postgres;
+use servers::{MariaDb, Postgres};
+use sim_tests::process::{Folder, Process};
 
-/// What `ottla demo NAME` prints for its end.
-fn summary(name: &str, rate: u64, more: &[&str]) -> Value {
-    let mut demo = Command::new(env!("CARGO_BIN_EXE_ottla"));
-    demo.args(["demo", name, "--seconds", "2", "--rate", &rate.to_string()]).args(more);
-    let output = demo.output().unwrap();
-    let lines = String::from_utf8(output.stdout).unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{name} failed: {said}\n{lines}");
-    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let (last, before) = lines.split_last().unwrap();
-    assert!(2 <= before.len(), "a line a second is expected: {before:?}");
-    last.clone()
-}
+/// Of each demo: messages a second, topics, and groups.
+const DEMOS: [(&str, u64, usize, &[&str]); 5] = [
+    ("rides", 300, 1, &["fare", "analytics", "customer"]),
+    ("delivery", 400, 2, &["storage", "kitchens", "customer"]),
+    ("chat", 5, 1, CHAT_GROUPS),
+    ("orders", 300, 1, &["OrderProcessors"]),
+    ("analytics", 300, 1, &["Analytics", "Storage"]),
+];
 
-/// Messages in = messages in each of `groups`, and those with tables have as many rows; returns how many messages.
+const CHAT_GROUPS: &[&str] = &[
+    "gateway-1",
+    "gateway-2",
+    "gateway-3",
+    "gateway-4",
+    "gateway-5",
+    "gateway-6",
+    "gateway-7",
+    "gateway-8",
+    "storage",
+    "notifications",
+];
+
+/// Plays a demo: messages in = messages in each group, and groups with tables have as many rows. Returns what it printed for
+/// its end, and how many messages there were.
 #[track_caller]
-fn check(summary: &Value, topics: usize, groups: &[&str]) -> u64 {
+fn play(name: &str, more: &[&str]) -> (Value, u64) {
+    let (_, rate, topics, groups) = DEMOS.into_iter().find(|demo| demo.0 == name).unwrap();
+    let summary = summary(name, rate, more);
     let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("no number in {summary}"));
     let of_topics = summary["topics"].as_array().unwrap();
     assert_eq!(of_topics.len(), topics);
@@ -44,13 +56,27 @@ fn check(summary: &Value, topics: usize, groups: &[&str]) -> u64 {
         }
     }
     assert_eq!(summary["agrees"], true);
-    number(&of_topics[0]["in_log"])
+    let messages = number(&of_topics[0]["in_log"]);
+    (summary, messages)
+}
+
+/// What `ottla demo NAME` prints for its end.
+fn summary(name: &str, rate: u64, more: &[&str]) -> Value {
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_ottla"));
+    demo.args(["demo", name, "--seconds", "2", "--rate", &rate.to_string()]).args(more);
+    let output = demo.output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{name} failed: {said}\n{lines}");
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (last, before) = lines.split_last().unwrap();
+    assert!(2 <= before.len(), "a line a second is expected: {before:?}");
+    last.clone()
 }
 
 #[test]
 fn rides_are_in_each_services_table_and_beside_it_row_by_row() {
-    let summary = summary("rides", 300, &[]);
-    let messages = check(&summary, 1, &["fare", "analytics", "customer"]);
+    let (summary, messages) = play("rides", &[]);
     let (rows, lag) =
         (summary["row_by_row_rows"].as_u64().unwrap(), summary["row_by_row_lag"].as_u64().unwrap());
     assert!(0 < rows && messages <= rows + lag, "{summary}");
@@ -58,32 +84,43 @@ fn rides_are_in_each_services_table_and_beside_it_row_by_row() {
 
 #[test]
 fn couriers_are_stored_and_one_of_them_is_followed() {
-    let summary = summary("delivery", 400, &[]);
-    check(&summary, 2, &["storage", "kitchens", "customer"]);
+    play("delivery", &[]);
 }
 
 #[test]
 fn everybody_in_the_room_hears_everything() {
-    let summary = summary("chat", 5, &[]);
-    let gateways: Vec<String> = (1..=8).map(|number| format!("gateway-{number}")).collect();
-    let groups: Vec<&str> = gateways.iter().map(String::as_str).chain(["storage", "notifications"]).collect();
-    let messages = check(&summary, 1, &groups);
+    let (summary, messages) = play("chat", &[]);
     assert_eq!(summary["deliveries"].as_u64().unwrap(), messages * 5_000);
     assert!(summary["delivery_p50_ms"].as_f64().unwrap() <= summary["delivery_p99_ms"].as_f64().unwrap());
 }
 
 #[test]
 fn each_order_counts_once_though_a_processor_is_killed() {
-    let summary = summary("orders", 300, &[]);
-    check(&summary, 1, &["OrderProcessors"]);
+    let (summary, _) = play("orders", &[]);
     assert!(0.0 < summary["takeover_ms"].as_f64().unwrap());
 }
 
 #[test]
-fn activity_goes_to_two_groups_at_once_in_a_real_server_too() {
-    check(&summary("analytics", 300, &[]), 1, &["Analytics", "Storage"]);
-    let Some(database) = Postgres::start("demos") else { return };
-    check(&summary("analytics", 300, &["--database", &database.url()]), 1, &["Analytics", "Storage"]);
-    let rows = database.ask("SELECT count(DISTINCT id) FROM user_activity");
-    assert_ne!(rows, "0");
+fn activity_goes_to_two_groups_at_once() {
+    play("analytics", &[]);
+}
+
+#[test]
+fn all_of_them_run_on_a_cluster_and_in_servers_that_are_there() {
+    let (Some(postgres), Some(mariadb)) = (Postgres::shared("demos"), MariaDb::shared("demos")) else {
+        return;
+    };
+    let data = Folder::new(env!("CARGO_TARGET_TMPDIR"), "demos");
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_ottla"));
+    let broker =
+        Process::start(serve.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path()));
+    let (address, urls) = (broker.address().to_string(), [postgres.url(), mariadb.url()]);
+    std::thread::scope(|scope| {
+        for ((name, ..), url) in DEMOS.into_iter().zip(urls.iter().cycle()) {
+            let address = &address;
+            scope.spawn(move || play(name, &["--bootstrap", address, "--database", url]));
+        }
+    });
+    assert_ne!(postgres.ask("SELECT count(DISTINCT id) FROM user_activity"), "0");
+    assert_ne!(mariadb.ask("SELECT count(DISTINCT id) FROM orders"), "0");
 }
