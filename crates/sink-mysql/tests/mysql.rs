@@ -2,11 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "this test fails where something fails")]
 
-use model::Offset;
 use rt::Rt;
 use servers::MariaDb;
-use servers::fixtures::{claim, moved, numbers, schema, write};
-use sink::{Batch, ColumnType, Fault, Rows, Target, Value};
+use servers::fixtures::{check_owners, numbers, schema, write};
+use sink::{ColumnType, Fault, Rows, Target, Value};
 use sink_mysql::Mysql;
 
 fn target(server: &MariaDb, rt: &Rt) -> Mysql {
@@ -38,25 +37,7 @@ async fn owners(server: &MariaDb, rt: &Rt) {
     let (first, second) = futures_util::future::join(one.prepare(&schema), other.prepare(&schema)).await;
     assert!(first.is_ok() && second.is_ok(), "{first:?} {second:?}");
     assert_eq!(one.plan(&schema).await, Ok(vec![]));
-    let granted = one.claim("s", &[claim(None)]).await.unwrap();
-    assert_eq!((granted[0].epoch, granted[0].next_offset, granted[0].topic_id.as_str()), (1, Offset(5), "i"));
-    let batch = |moves| Batch { rows: numbers(0..10, 1), moves };
-    assert_eq!(one.commit("s", &schema, &batch(moved(1, 5, 15))).await, Ok(true));
-    assert_eq!(one.commit("s", &schema, &batch(moved(1, 5, 15))).await, Ok(false), "not twice");
-    assert_eq!(
-        server.ask("SELECT count(*), sum(id), max(next_offset) FROM owners, ottla_offsets"),
-        "10|45|15"
-    );
-
-    assert_eq!(other.claim("s", &[claim(None)]).await.unwrap()[0].epoch, 2);
-    assert_eq!(one.commit("s", &schema, &batch(moved(1, 15, 25))).await, Ok(false));
-    assert_eq!(one.claim("s", &[claim(Some(1))]).await, Ok(vec![]));
-    assert_eq!(other.claim("s", &[claim(Some(2))]).await.unwrap()[0].epoch, 3);
-    assert_eq!(other.commit("s", &schema, &batch(moved(3, 15, 25))).await, Ok(true));
-    assert_eq!(
-        server.ask("SELECT count(*), sum(id), max(next_offset) FROM owners, ottla_offsets"),
-        "20|90|25"
-    );
+    check_owners(&mut one, &mut other, "owners", |statement| server.ask(statement)).await;
 }
 
 async fn values(server: &MariaDb, rt: &Rt) {

@@ -4,7 +4,7 @@
 
 use rt::Rt;
 use servers::Postgres as Server;
-use servers::fixtures::{schema, write};
+use servers::fixtures::{check_owners, schema, write};
 use sink::{ColumnType, Fault, Rows, Schema, Target, Value};
 use sink_postgres::Postgres;
 
@@ -13,7 +13,7 @@ const MANY: i64 = 1_000;
 const FEW: i64 = 10;
 
 fn run(name: &str, test: impl AsyncFnOnce(&Rt, &Server)) {
-    let Some(server) = Server::start(name) else { return };
+    let Some(server) = Server::shared(name) else { return };
     rt::os::run(|rt| async move { test(&rt, &server).await }).unwrap();
 }
 
@@ -47,8 +47,16 @@ fn rows_of(schema: &Schema, values: &[&str], count: i64) -> Rows {
 }
 
 #[test]
+fn an_owner_moves_offsets_with_its_rows_and_an_older_one_moves_nothing() {
+    run("owners", async |rt, server| {
+        let ask = |statement: &str| server.ask(statement);
+        check_owners(&mut target(rt, server), &mut target(rt, server), "t", ask).await;
+    });
+}
+
+#[test]
 fn every_type_is_written_as_it_is_whatever_the_way() {
-    run("sink-postgres-types", async |rt, server| {
+    run("types", async |rt, server| {
         let columns: Vec<_> = ColumnType::ALL.iter().map(|kind| (kind.name(), *kind)).collect();
         let schema = schema("t", &columns, &[], false);
         let mut target = target(rt, server);
@@ -78,7 +86,7 @@ fn every_type_is_written_as_it_is_whatever_the_way() {
 
 #[test]
 fn an_upsert_leaves_the_last_of_each_key_and_deletes() {
-    run("sink-postgres-upsert", async |rt, server| {
+    run("upsert", async |rt, server| {
         server.ask("CREATE TABLE t (n bigint DEFAULT 7, id text, m bigint, at integer, UNIQUE (at, id))");
         let kinds = [
             ("id", ColumnType::Text),
@@ -127,7 +135,7 @@ fn an_upsert_leaves_the_last_of_each_key_and_deletes() {
 
 #[test]
 fn a_table_that_is_there_is_written_in_its_types_and_nothing_is_changed_silently() {
-    run("sink-postgres-casts", async |rt, server| {
+    run("casts", async |rt, server| {
         server.ask(
             "CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE DOMAIN small AS integer CHECK (VALUE < 100); \
              CREATE TABLE t (i integer, p numeric(6,2), f real, v varchar(3), u uuid, d date, s timestamp(0), j json, \
@@ -206,7 +214,7 @@ fn a_table_that_is_there_is_written_in_its_types_and_nothing_is_changed_silently
 
 #[test]
 fn what_does_not_fit_is_said_with_what_to_do() {
-    run("sink-postgres-misfits", async |rt, server| {
+    run("misfits", async |rt, server| {
         let refused = async |table: &str, key: &[&str], expected: &str| {
             server.ask(&format!("DROP TABLE IF EXISTS t; {table}"));
             let schema = schema("t", &[("id", ColumnType::Bigint)], key, false);
@@ -235,7 +243,7 @@ fn what_does_not_fit_is_said_with_what_to_do() {
 
 #[test]
 fn a_table_that_changes_under_a_sink_refuses_no_records() {
-    run("sink-postgres-changes", async |rt, server| {
+    run("changes", async |rt, server| {
         let schema = schema("t", &[("id", ColumnType::Bigint)], &[], false);
         let mut target = target(rt, server);
         target.prepare(&schema).await.unwrap();
@@ -264,7 +272,7 @@ fn a_table_that_changes_under_a_sink_refuses_no_records() {
 
 #[test]
 fn a_server_is_found_by_its_socket_too() {
-    run("sink-postgres-socket", async |rt, server| {
+    run("socket", async |rt, server| {
         let folder = server.folder().display().to_string().replace('/', "%2F");
         let url = format!("postgres://postgres@{folder}:{}/postgres", server.port());
         let schema = schema("t", &[("id", ColumnType::Bigint)], &[], false);

@@ -8,10 +8,9 @@
 
 use std::path::{Path, PathBuf};
 
-use model::Offset;
 use rt::Rt;
-use servers::fixtures::{claim, moved, numbers, place, schema, write};
-use sink::{Batch, ColumnType, Fault, Granted, Rows, Target, Value};
+use servers::fixtures::{check_owners, numbers, schema, write};
+use sink::{ColumnType, Fault, Rows, Target, Value};
 use sink_sqlite::Sqlite;
 
 /// A file's place, in a folder that is gone with the value.
@@ -66,25 +65,8 @@ fn run(test: impl AsyncFnOnce(Rt)) {
 fn an_owner_moves_offsets_with_its_rows_and_an_older_one_moves_nothing() {
     let file = File::new("owners");
     run(async |rt| {
-        let schema = schema("t", &[("id", ColumnType::Bigint)], &[], false);
-        let (mut one, mut other) = (file.target(&rt), file.target(&rt));
-        one.prepare(&schema).await.unwrap();
-        other.prepare(&schema).await.unwrap();
-        let granted = one.claim("s", &[claim(None)]).await.unwrap();
-        let (cluster_id, topic_id) = ("c".to_owned(), "i".to_owned());
-        let expected = Granted { place: place(), epoch: 1, next_offset: Offset(5), cluster_id, topic_id };
-        assert_eq!(granted, [expected]);
-        let batch = |moves| Batch { rows: numbers(0..10, 1), moves };
-        assert_eq!(one.commit("s", &schema, &batch(moved(1, 5, 15))).await, Ok(true));
-        assert_eq!(one.commit("s", &schema, &batch(moved(1, 5, 15))).await, Ok(false), "not twice");
-        assert_eq!(file.ask("SELECT count(*), sum(id), next_offset FROM t, ottla_offsets"), "10|45|15");
-
-        assert_eq!(other.claim("s", &[claim(None)]).await.unwrap()[0].epoch, 2);
-        assert_eq!(one.commit("s", &schema, &batch(moved(1, 15, 25))).await, Ok(false));
-        assert_eq!(one.claim("s", &[claim(Some(1))]).await, Ok(vec![]));
-        assert_eq!(other.claim("s", &[claim(Some(2))]).await.unwrap()[0].epoch, 3);
-        assert_eq!(other.commit("s", &schema, &batch(moved(3, 15, 25))).await, Ok(true));
-        assert_eq!(file.ask("SELECT count(*), sum(id), next_offset FROM t, ottla_offsets"), "20|90|25");
+        check_owners(&mut file.target(&rt), &mut file.target(&rt), "t", |statement| file.ask(statement))
+            .await;
     });
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use client::TopicPartition;
 use model::{Offset, TopicName};
 use sink::{
-    Batch, Claim, Column, ColumnType, Move, Origin, Rows, Schema, Source, Target, TargetError, Value,
+    Batch, Claim, Column, ColumnType, Granted, Move, Origin, Rows, Schema, Source, Target, TargetError, Value,
 };
 
 /// A table of these columns.
@@ -56,4 +56,31 @@ pub async fn write(target: &mut impl Target, schema: &Schema, rows: Rows) -> Res
     let next = granted.next_offset.0;
     let moves = moved(granted.epoch, next, next + 1);
     target.commit(&schema.table, schema, &Batch { rows, moves }).await
+}
+
+/// Two owners of the partition, one after the other: the newer one's offset moves with its rows and from where it stands,
+/// and the older one moves nothing. `ask` answers a statement, with | between columns.
+///
+/// # Panics
+/// It is otherwise.
+pub async fn check_owners<T: Target>(one: &mut T, other: &mut T, table: &str, ask: impl Fn(&str) -> String) {
+    let schema = schema(table, &[("id", ColumnType::Bigint)], &[], false);
+    one.prepare(&schema).await.expect("tables");
+    other.prepare(&schema).await.expect("what is there already");
+    let granted = one.claim("s", &[claim(None)]).await.expect("nobody has it");
+    let (cluster_id, topic_id) = ("c".to_owned(), "i".to_owned());
+    assert_eq!(granted, [Granted { place: place(), epoch: 1, next_offset: Offset(5), cluster_id, topic_id }]);
+    let there =
+        format!("SELECT count(*), sum(id), max(next_offset) FROM {table}, ottla_offsets WHERE sink = 's'");
+    let batch = |moves| Batch { rows: numbers(0..10, 1), moves };
+    assert_eq!(one.commit("s", &schema, &batch(moved(1, 5, 15))).await, Ok(true));
+    assert_eq!(one.commit("s", &schema, &batch(moved(1, 5, 15))).await, Ok(false), "not twice");
+    assert_eq!(ask(&there), "10|45|15");
+
+    assert_eq!(other.claim("s", &[claim(None)]).await.expect("it takes it")[0].epoch, 2);
+    assert_eq!(one.commit("s", &schema, &batch(moved(1, 15, 25))).await, Ok(false), "it was taken");
+    assert_eq!(one.claim("s", &[claim(Some(1))]).await, Ok(vec![]), "it is not taken back");
+    assert_eq!(other.claim("s", &[claim(Some(2))]).await.expect("it has it")[0].epoch, 3);
+    assert_eq!(other.commit("s", &schema, &batch(moved(3, 15, 25))).await, Ok(true));
+    assert_eq!(ask(&there), "20|90|25");
 }
