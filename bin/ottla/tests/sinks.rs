@@ -26,6 +26,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
+use database::Database;
 use servers::{Postgres, run};
 use sim_tests::process::{Folder, Process};
 
@@ -37,8 +38,11 @@ struct Worker {
 
 impl Worker {
     fn start(file: &Path, broker: &Process, stderr: Stdio) -> Worker {
-        let mut child =
-            ottla(broker, &["sink", "run"]).arg(file).stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
+        Worker::spawn(ottla(broker, &["sink", "run"]).arg(file), stderr)
+    }
+
+    fn spawn(command: &mut Command, stderr: Stdio) -> Worker {
+        let mut child = command.stdout(Stdio::null()).stderr(stderr).spawn().unwrap();
         let told = child.stderr.take().map(BufReader::new);
         Worker { child, told }
     }
@@ -47,13 +51,14 @@ impl Worker {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Waits until it says something.
-    fn hears(&mut self, text: &str) {
+    /// Waits until it says something; returns what it said until then.
+    fn hears(&mut self, text: &str) -> String {
         let told = self.told.as_mut().unwrap();
         let mut all = String::new();
         while !all.contains(text) {
             assert!(0 < told.read_line(&mut all).unwrap(), "it ended before it said '{text}': {all}");
         }
+        all
     }
 
     /// Ends it as a user does.
@@ -79,6 +84,8 @@ fn ottla(broker: &Process, arguments: &[&str]) -> Command {
 fn start_broker(folder: &Folder, address: &str) -> Process {
     let mut serve = Command::new(env!("CARGO_BIN_EXE_ottla"));
     serve.args(["serve", "--listen", address, "--set", "group.initial.rebalance.delay.ms=0"]);
+    // A killed worker is missed sooner than others would like.
+    serve.args(["--set", "group.min.session.timeout.ms=1000"]);
     Process::start(serve.arg("--data-dir").arg(folder.path()))
 }
 
@@ -101,7 +108,7 @@ fn folder(name: &str) -> Folder {
 
 #[test]
 fn plain_json_becomes_a_table_and_what_does_not_fit_waits() {
-    let Some(database) = Postgres::start("sink-table") else { return };
+    let Some(database) = Postgres::shared("sink_table") else { return };
     let (data, files) = (folder("sink-table-data"), folder("sink-table-files"));
     let broker = start_broker(&data, "127.0.0.1:0");
     run(&mut ottla(&broker, &["topic", "create", "rides", "--partitions", "1"]));
@@ -122,7 +129,6 @@ fn plain_json_becomes_a_table_and_what_does_not_fit_waits() {
     assert!(plan.starts_with(expected), "{plan}");
 
     let mut worker = Worker::start(&file, &broker, Stdio::piped());
-    database.wait_for("SELECT count(*) FROM pg_tables WHERE tablename = 'rides'", |count| count == "1");
     database.wait_for("SELECT count(*) FROM rides", |count| count == "2");
     assert_eq!(
         database.ask("SET timezone = 'UTC'; SELECT * FROM rides ORDER BY id"),
@@ -145,11 +151,11 @@ fn plain_json_becomes_a_table_and_what_does_not_fit_waits() {
 
 #[test]
 fn what_a_database_refuses_is_said_in_its_words() {
-    let Some(database) = Postgres::start("sink-refused") else { return };
+    let Some(database) = Postgres::shared("sink_refused") else { return };
     let (data, files) = (folder("sink-refused-data"), folder("sink-refused-files"));
     let broker = start_broker(&data, "127.0.0.1:0");
     run(&mut ottla(&broker, &["topic", "create", "a"]));
-    database.ask("CREATE TABLE made (a boolean); CREATE ROLE nobody LOGIN");
+    database.ask("CREATE TABLE made (a boolean); CREATE ROLE refused LOGIN");
     let refused = |user: &str, table: &str, more: &str| {
         let file = files.path().join("a.toml");
         let url = database.url().replace("//postgres@", &format!("//{user}@"));
@@ -166,7 +172,7 @@ fn what_a_database_refuses_is_said_in_its_words() {
         told.contains("column 'a' of table 'made' is boolean, which does not hold every bigint: give"),
         "{told}"
     );
-    let told = refused("nobody", "new", "");
+    let told = refused("refused", "new", "");
     assert!(told.contains("permission denied for schema public"), "{told}");
     let told = refused("stranger", "new", "");
     assert!(told.contains("role \"stranger\" does not exist, SQLSTATE 28000"), "{told}");
@@ -176,7 +182,7 @@ fn what_a_database_refuses_is_said_in_its_words() {
 
 #[test]
 fn rows_and_their_offsets_are_written_together_or_not_at_all() {
-    let Some(database) = Postgres::start("sink-together") else { return };
+    let Some(database) = Postgres::shared("sink_together") else { return };
     let (data, files) = (folder("sink-together-data"), folder("sink-together-files"));
     let broker = start_broker(&data, "127.0.0.1:0");
     run(&mut ottla(&broker, &["topic", "create", "a", "--partitions", "1"]));

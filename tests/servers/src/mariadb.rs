@@ -4,9 +4,10 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::shared::Shared;
 use crate::{free_port, is_root, run, skip};
 
 const PROGRAM: &str = "/usr/sbin/mariadbd";
@@ -14,29 +15,26 @@ const PROGRAM: &str = "/usr/sbin/mariadbd";
 /// Longest wait for it to serve; far more than it takes.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A server.
+static SHARED: Shared<Server> = Shared::new();
+
+/// A database on a server.
 pub struct MariaDb {
+    server: Arc<Server>,
+    database: String,
+}
+
+struct Server {
     folder: PathBuf,
     port: u16,
+    /// What it is started with beside where it is.
+    options: &'static [&'static str],
     /// None after a server that did not start.
     child: Mutex<Option<Child>>,
 }
 
-impl MariaDb {
-    /// Starts one; none where it is not installed.
-    ///
-    /// # Panics
-    /// It does not start.
-    pub fn start(name: &str) -> Option<MariaDb> {
-        let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
-        MariaDb::start_at(&folder)
-    }
-
-    /// Starts one in a folder that is not there yet, and below which is enough room.
-    ///
-    /// # Panics
-    /// It does not start.
-    pub fn start_at(folder: &Path) -> Option<MariaDb> {
+impl Server {
+    /// Starts one in a folder that is not there yet; none where it is not installed.
+    fn start(folder: &Path, port: u16, options: &'static [&'static str]) -> Option<Server> {
         if !Path::new(PROGRAM).exists() {
             skip("MariaDB");
             return None;
@@ -45,7 +43,7 @@ impl MariaDb {
         let temporary = folder.join("tmp");
         std::fs::create_dir_all(&temporary).expect("a folder");
         std::fs::set_permissions(&temporary, Permissions::from_mode(0o777)).expect("its owner may");
-        let server = MariaDb { folder: folder.to_owned(), port: free_port(), child: Mutex::new(None) };
+        let server = Server { folder: folder.to_owned(), port, options, child: Mutex::new(None) };
         let mut install = Command::new("mariadb-install-db");
         install.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
         install.arg(server.option("datadir", "data")).args(user()).env("TMPDIR", &temporary);
@@ -60,13 +58,15 @@ impl MariaDb {
         Some(server)
     }
 
-    /// Its port.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     fn option(&self, name: &str, file: &str) -> String {
         format!("--{name}={}", self.folder.join(file).display())
+    }
+
+    fn client(&self) -> Command {
+        let mut command = Command::new("mariadb");
+        command.args(["--no-defaults", "--batch", "--skip-column-names", "-h", "127.0.0.1", "-u", "ottla"]);
+        command.arg(format!("-P{}", self.port));
+        command
     }
 
     /// Starts it on what is there.
@@ -75,7 +75,7 @@ impl MariaDb {
         command.args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve"]).args(user());
         command.arg(self.option("datadir", "data")).arg(self.option("socket", "data/socket"));
         command.arg(self.option("init-file", "users.sql")).arg(format!("--port={}", self.port));
-        command.env("TMPDIR", self.folder.join("tmp"));
+        command.args(self.options).env("TMPDIR", self.folder.join("tmp"));
         let log = std::fs::File::create(self.folder.join("log")).expect("a file");
         let mut child = command.stdout(Stdio::null()).stderr(log).spawn().expect("a server");
         let deadline = Instant::now() + PATIENCE;
@@ -95,26 +95,66 @@ impl MariaDb {
             drop(child.wait());
         }
     }
+}
+
+impl MariaDb {
+    /// Starts a server; none where it is not installed.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start(name: &str) -> Option<MariaDb> {
+        let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+        MariaDb::start_at(&folder)
+    }
+
+    /// Starts one in a folder that is not there yet, and below which is enough room.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start_at(folder: &Path) -> Option<MariaDb> {
+        let server = Arc::new(Server::start(folder, free_port(), &[])?);
+        Some(MariaDb { server, database: "ottla".to_owned() })
+    }
+
+    /// A new database on the server that all have together who ask so: they do not kill it, nor set it up otherwise, and
+    /// users of theirs have names that nobody else's have. It waits for no disk, as nobody pulls its plug.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn shared(database: &str) -> Option<MariaDb> {
+        let server = SHARED.get(|| {
+            let port = free_port();
+            let folder = format!("shared-mariadb-{}-{port}", std::process::id());
+            let options = &["--innodb-flush-log-at-trx-commit=0"];
+            Server::start(&std::env::temp_dir().join(folder), port, options)
+        })?;
+        run(server.client().args(["-e", &format!("CREATE DATABASE {database}")]));
+        Some(MariaDb { server, database: database.to_owned() })
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.server.port
+    }
 
     /// Kills it (`kill -9`), and starts it again on what that left.
     ///
     /// # Panics
     /// It does not start.
     pub fn kill_and_start_again(&self) {
-        self.kill();
-        self.start_again();
+        self.server.kill();
+        self.server.start_again();
     }
 
     /// Its address, for a user who may do anything.
     pub fn url(&self) -> String {
-        format!("mysql://ottla@127.0.0.1:{}/ottla", self.port)
+        format!("mysql://ottla@127.0.0.1:{}/{}", self.port(), self.database)
     }
 
     /// `mariadb` on it, whose answers have no heads, and a tab between columns.
     pub fn client(&self) -> Command {
-        let mut command = Command::new("mariadb");
-        command.args(["--no-defaults", "--batch", "--skip-column-names", "-h", "127.0.0.1", "-u", "ottla"]);
-        command.arg(format!("-P{}", self.port)).args(["-D", "ottla"]);
+        let mut command = self.server.client();
+        command.args(["-D", &self.database]);
         command
     }
 
@@ -127,7 +167,7 @@ impl MariaDb {
     }
 }
 
-impl Drop for MariaDb {
+impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
         drop(std::fs::remove_dir_all(&self.folder));

@@ -4,29 +4,33 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
+use crate::shared::Shared;
 use crate::{free_port, is_root, run, skip};
-
-/// Longest wait for anything that must happen; far more than it takes.
-const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What `psql` says behind each answer of a session.
 const END: &str = "-- end of the answer";
 
-/// A server.
+static SHARED: Shared<Server> = Shared::new();
+
+/// A database on a server.
 pub struct Postgres {
+    server: Arc<Server>,
+    database: String,
+}
+
+struct Server {
     programs: PathBuf,
     folder: PathBuf,
     port: u16,
+    /// What it is started with beside where it is.
+    options: &'static str,
 }
 
-impl Postgres {
+impl Server {
     /// Starts one; none where it is not installed.
-    ///
-    /// # Panics
-    /// It does not start.
-    pub fn start(name: &str) -> Option<Postgres> {
+    fn start(name: &str, options: &'static str) -> Option<Server> {
         let versions = std::fs::read_dir("/usr/lib/postgresql").ok();
         let newest =
             versions.and_then(|versions| versions.filter_map(|entry| Some(entry.ok()?.path())).max());
@@ -34,27 +38,19 @@ impl Postgres {
             skip("PostgreSQL");
             return None;
         };
+        let port = free_port();
         // Not below the target folder, which the user `postgres` may not be able to reach.
-        let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("{name}-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
-        let server = Postgres { programs: version.join("bin"), folder, port: free_port() };
+        let server = Server { programs: version.join("bin"), folder, port, options };
         if is_root() {
             let id = |what| run(Command::new("id").args([what, "postgres"])).parse().expect("a number");
             chown(&server.folder, Some(id("-u")), Some(id("-g"))).expect("root may give it away");
         }
-        run(server.command("initdb").args(["-A", "trust", "-U", "postgres"]).arg("-D").arg(server.data()));
+        let mut initdb = server.command("initdb");
+        run(initdb.args(["--no-sync", "-A", "trust", "-U", "postgres", "-D"]).arg(server.data()));
         server.start_again();
         Some(server)
-    }
-
-    /// Its folder, in which it listens to a socket, too.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Its port.
-    pub fn port(&self) -> u16 {
-        self.port
     }
 
     fn data(&self) -> PathBuf {
@@ -73,22 +69,59 @@ impl Postgres {
         command
     }
 
-    /// Starts it on what is there.
-    ///
-    /// # Panics
-    /// It does not start.
-    pub fn start_again(&self) {
+    fn start_again(&self) {
         assert!(self.control("start"), "see {}", self.folder.join("log").display());
     }
 
     /// Whether it did what it was told.
     fn control(&self, verb: &str) -> bool {
-        let options = format!("-p {} -h 127.0.0.1 -k {}", self.port, self.folder.display());
+        let place = format!("-p {} -h 127.0.0.1 -k {}", self.port, self.folder.display());
         let mut command = self.command("pg_ctl");
-        command.args(["-w", "-m", "immediate", "-o", &options, verb]).arg("-D").arg(self.data());
-        command.arg("-l").arg(self.folder.join("log"));
+        command.args(["-w", "-m", "immediate", "-o", &format!("{place} {}", self.options), verb]);
+        command.arg("-D").arg(self.data()).arg("-l").arg(self.folder.join("log"));
         // A server keeps what it is given open.
         command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+}
+
+impl Postgres {
+    /// Starts a server; none where it is not installed.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start(name: &str) -> Option<Postgres> {
+        let server = Arc::new(Server::start(name, "")?);
+        Some(Postgres { server, database: "postgres".to_owned() })
+    }
+
+    /// A new database on the server that all have together who ask so: they do not kill it, nor set it up otherwise, and
+    /// users of theirs have names that nobody else's have. It waits for no disk, as nobody pulls its plug.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn shared(database: &str) -> Option<Postgres> {
+        let server = SHARED.get(|| Server::start("shared-postgres", "-c fsync=off"))?;
+        let common = Postgres { server, database: "postgres".to_owned() };
+        common.ask(&format!("CREATE DATABASE {database}"));
+        Some(Postgres { database: database.to_owned(), ..common })
+    }
+
+    /// Its folder, in which it listens to a socket, too.
+    pub fn folder(&self) -> &Path {
+        &self.server.folder
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.server.port
+    }
+
+    /// Starts it on what is there.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start_again(&self) {
+        self.server.start_again();
     }
 
     /// Kills it, and starts it again on what that left.
@@ -105,12 +138,12 @@ impl Postgres {
     /// # Panics
     /// It does not run.
     pub fn kill(&self) {
-        assert!(self.control("stop"), "it runs");
+        assert!(self.server.control("stop"), "it runs");
     }
 
     /// Its address, for a user who may do anything.
     pub fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+        format!("postgres://postgres@127.0.0.1:{}/{}", self.port(), self.database)
     }
 
     /// `psql` on it, whose answers have no heads, and | between columns.
@@ -140,23 +173,6 @@ impl Postgres {
             child,
             input: input.expect("it is piped"),
             output: BufReader::new(output.expect("it is piped")),
-        }
-    }
-
-    /// Waits until a statement answers this.
-    ///
-    /// # Panics
-    /// It never does.
-    #[track_caller]
-    pub fn wait_for(&self, statement: &str, expected: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let answer = self.ask(statement);
-            if expected(&answer) {
-                return answer;
-            }
-            assert!(Instant::now() < deadline, "{statement}: {answer}");
-            std::thread::sleep(Duration::from_millis(50));
         }
     }
 }
@@ -196,7 +212,7 @@ impl Drop for Session {
     }
 }
 
-impl Drop for Postgres {
+impl Drop for Server {
     fn drop(&mut self) {
         self.control("stop");
         drop(std::fs::remove_dir_all(&self.folder));

@@ -29,9 +29,9 @@ pub trait Database {
         self.try_ask(statement).unwrap_or_else(|error| panic!("{statement}: {error}"))
     }
 
-    /// Waits until a statement answers this.
+    /// Waits until a statement answers this; until then it may be refused, as nothing is there yet or nobody answers.
     #[track_caller]
-    fn wait_for(&self, statement: &str, expected: &dyn Fn(&str) -> bool) -> String {
+    fn wait_for(&self, statement: &str, expected: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let answer = self.try_ask(statement);

@@ -100,14 +100,14 @@ fn check<D: Database>(start: impl FnOnce() -> Option<D>, name: &str, mode: Mode)
             let pause_ms = 1_000 + (kill * 7_919 + std::process::id() as usize) % 2_000;
             std::thread::sleep(Duration::from_millis(pause_ms as u64));
         } else {
-            database.wait_for("SELECT sum(next_offset) FROM ottla_offsets", &has_begun);
+            database.wait_for("SELECT sum(next_offset) FROM ottla_offsets", has_begun);
         }
         println!("{name}, {mode:?}: killing {victim:?} at {} of {}", scene.progress(), scene.produced);
         scene.kill(victim);
         assert!(producing.wait().unwrap().success());
     }
     let all = scene.produced.to_string();
-    database.wait_for("SELECT sum(next_offset) FROM ottla_offsets", &|answer| answer == all);
+    database.wait_for("SELECT sum(next_offset) FROM ottla_offsets", |answer| answer == all);
     let told = database.ask("SELECT count(*), count(DISTINCT id), sum(n), sum(mix) FROM orders");
     println!("{name}, {mode:?}: count, keys, sum and checksum {told}");
     assert_eq!(told, expected(scene.produced, mode));
@@ -159,7 +159,7 @@ impl<'a, D: Database> Scene<'a, D> {
             Mode::Upsert => "mode = 'upsert'\nkey = 'id'\n",
         };
         let definition = format!(
-            "name = 'orders'\ntopics = 'orders'\ntable = 'orders'\n{how}flush.rows = 500\n\
+            "name = 'orders'\ntopics = 'orders'\ntable = 'orders'\n{how}flush.rows = 500\nsession_timeout_ms = 3000\n\
              [columns]\nid = 'bigint'\nn = 'bigint'\nmix = 'bigint'\n[database]\nurl = '{url}'\n"
         );
         std::fs::write(files.path().join("orders.toml"), definition).unwrap();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::database::Database;
 use super::{
     Command, Folder, Path, Postgres, Process, Stdio, Worker, folder, ottla, producer, run, start_broker,
 };
@@ -133,11 +134,11 @@ fn serve(data: &Folder, config: &Path, address: &str) -> Command {
 
 #[test]
 fn a_server_runs_its_sinks_and_is_none_the_worse_for_them() {
-    let Some(database) = Postgres::start("sink-serve") else { return };
+    let Some(database) = Postgres::shared("sink_serve") else { return };
     let (data, files) = (folder("sink-serve-data"), folder("sink-serve-files"));
-    database.ask("CREATE ROLE nobody LOGIN; CREATE TABLE a (id bigint)");
+    database.ask("CREATE ROLE served LOGIN; CREATE TABLE a (id bigint)");
     define(&files, "a", &database.url());
-    let refused = define(&files, "b", &database.url().replace("//postgres@", "//nobody@"));
+    let refused = define(&files, "b", &database.url().replace("//postgres@", "//served@"));
     let config = files.path().join("ottla.toml");
     let text = format!(
         "[[sink]]\nfile = 'a.toml'\n[[sink]]\n{refused}database.password_env = 'OTTLA_TEST_SECRET'\n"

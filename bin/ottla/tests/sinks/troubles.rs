@@ -1,5 +1,7 @@
 //! What databases refuse and run out of: said in their words, and nothing lost or doubled when it is mended.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use servers::{MariaDb, Postgres, SmallDisk, run};
@@ -52,27 +54,36 @@ fn postgresql_says_why_a_worker_cannot_begin() {
         }
     };
     assert!(told.contains("password authentication failed for user \"known\""), "{told}");
+    database.ask("CREATE TABLE strange (a point)");
+    let told = refused(&broker, &files, &Database::url(&database), "strange");
+    assert!(
+        told.contains("column 'a' of table 'strange' is point, which does not hold every bigint"),
+        "{told}"
+    );
 }
 
 #[test]
 fn mariadb_says_why_a_worker_cannot_begin() {
-    let Some(database) = MariaDb::start("sink-begin-m") else { return };
+    let Some(database) = MariaDb::shared("begun") else { return };
     let (broker, _data, files) = broker("sink-begin-m");
     let url = Database::url(&database).replace("ottla@", "known@");
     database.ask(
-        "CREATE USER known@'127.0.0.1' IDENTIFIED BY 'other'; GRANT SELECT ON ottla.* TO known@'127.0.0.1'",
+        "CREATE USER known@'127.0.0.1' IDENTIFIED BY 'other'; GRANT SELECT ON begun.* TO known@'127.0.0.1'",
     );
     let told = refused(&broker, &files, &url, "new");
     assert!(told.contains("Access denied for user 'known'@'127.0.0.1' (using password: YES)"), "{told}");
     database.ask("ALTER USER known@'127.0.0.1' IDENTIFIED BY 'secret'");
     let told = refused(&broker, &files, &url, "new");
     assert!(told.contains("CREATE command denied to user 'known'@'127.0.0.1'"), "{told}");
-    database.ask("CREATE TABLE made (a DATE); GRANT ALL ON ottla.* TO known@'127.0.0.1'");
+    database.ask("CREATE TABLE made (a DATE); GRANT ALL ON begun.* TO known@'127.0.0.1'");
     let told = refused(&broker, &files, &url, "made");
     assert!(
         told.contains("column 'a' of table 'made' is date, which does not keep bigint as it is"),
         "{told}"
     );
+    database.ask("CREATE TABLE strange (a POINT)");
+    let told = refused(&broker, &files, &url, "strange");
+    assert!(told.contains("column 'a' of table 'strange' is point, which does not keep bigint"), "{told}");
 }
 
 #[test]
@@ -112,13 +123,13 @@ fn meets(database: &impl Database, url: &str, name: &str, troubles: &[Trouble]) 
     };
     let there = "SELECT count(*), count(DISTINCT id), sum(id) FROM t";
     let expected = produce_more();
-    database.wait_for(there, &|answer| answer == expected);
+    database.wait_for(there, |answer| answer == expected);
     for (harm, said, mend) in troubles {
         database.ask(harm);
         let expected = produce_more();
         worker.hears(said);
         database.ask(mend);
-        database.wait_for(there, &|answer| answer == expected);
+        database.wait_for(there, |answer| answer == expected);
     }
     let produced = database.ask("SELECT count(*) FROM t");
     assert_eq!(database.ask("SELECT sum(next_offset) FROM ottla_offsets"), produced);
@@ -127,12 +138,20 @@ fn meets(database: &impl Database, url: &str, name: &str, troubles: &[Trouble]) 
 
 #[test]
 fn postgresql_goes_on_where_it_was_when_it_is_mended() {
-    let Some(database) = Postgres::start("sink-mended") else { return };
+    let Some(database) = Postgres::shared("sink_mended") else { return };
     database.ask("CREATE ROLE worker LOGIN; GRANT CREATE ON SCHEMA public TO worker");
     let url = Database::url(&database).replace("//postgres@", "//worker@");
     let troubles = [
-        ("ALTER TABLE t RENAME TO away", "'t'", "ALTER TABLE away RENAME TO t"),
-        ("ALTER TABLE t RENAME id TO x", "'t'", "ALTER TABLE t RENAME x TO id"),
+        (
+            "ALTER TABLE t RENAME TO away",
+            "relation \"t\" does not exist, SQLSTATE 42P01: the table is gone: it has to come back",
+            "ALTER TABLE away RENAME TO t",
+        ),
+        (
+            "ALTER TABLE t RENAME id TO x",
+            "table 't' has no column 'id': add it, or leave it out",
+            "ALTER TABLE t RENAME x TO id",
+        ),
         ("REVOKE INSERT ON t FROM worker", "permission denied for table t", "GRANT INSERT ON t TO worker"),
     ];
     meets(&database, &url, "sink-mended", &troubles);
@@ -140,21 +159,21 @@ fn postgresql_goes_on_where_it_was_when_it_is_mended() {
 
 #[test]
 fn mariadb_goes_on_where_it_was_when_it_is_mended() {
-    let Some(database) = MariaDb::start("sink-mended-m") else { return };
+    let Some(database) = MariaDb::shared("mended") else { return };
     database.ask("CREATE USER worker@'127.0.0.1'");
     for table in ["t", "ottla_offsets"] {
         database.ask(&format!(
-            "GRANT CREATE, ALTER, SELECT, INSERT, UPDATE, DELETE ON ottla.{table} TO worker@'127.0.0.1'"
+            "GRANT CREATE, ALTER, SELECT, INSERT, UPDATE, DELETE ON mended.{table} TO worker@'127.0.0.1'"
         ));
     }
     let url = Database::url(&database).replace("ottla@", "worker@");
     let troubles = [
-        ("RENAME TABLE t TO away", "Table 'ottla.t' doesn't exist", "RENAME TABLE away TO t"),
+        ("RENAME TABLE t TO away", "Table 'mended.t' doesn't exist", "RENAME TABLE away TO t"),
         ("ALTER TABLE t RENAME COLUMN id TO x", "Unknown column 'id'", "ALTER TABLE t RENAME COLUMN x TO id"),
         (
-            "REVOKE INSERT ON ottla.t FROM worker@'127.0.0.1'",
+            "REVOKE INSERT ON mended.t FROM worker@'127.0.0.1'",
             "INSERT command denied to user 'worker'",
-            "GRANT INSERT ON ottla.t TO worker@'127.0.0.1'",
+            "GRANT INSERT ON mended.t TO worker@'127.0.0.1'",
         ),
     ];
     meets(&database, &url, "sink-mended-m", &troubles);
@@ -169,6 +188,51 @@ fn sqlite_goes_on_where_it_was_when_it_is_mended() {
         ("ALTER TABLE t RENAME id TO x", "table t has no column named id", "ALTER TABLE t RENAME x TO id"),
     ];
     meets(&database, &database.url(), "sink-mended-s", &troubles);
+}
+
+#[test]
+fn sqlite_goes_on_where_it_was_when_its_file_may_be_written_again() {
+    let (broker, _data, files) = broker("sink-read-only");
+    let database = SqliteFile(files.path().join("it.db"));
+    let file = files.path().join("a.toml");
+    let url = database.url();
+    let definition =
+        format!("name = 'a'\ntopics = 'a'\ntable = 't'\ncolumns.id = 'bigint'\n[database]\nurl = '{url}'\n");
+    std::fs::write(&file, definition).unwrap();
+    let lines =
+        |ids: std::ops::Range<u32>| -> String { ids.map(|id| format!("{{\"id\":{id}}}\n")).collect() };
+    let there = "SELECT count(*), count(DISTINCT id), sum(id) FROM t";
+    produce(&broker, &files, "a", &lines(0..100));
+    let worker = Worker::start(&file, &broker, Stdio::null());
+    database.wait_for(there, |answer| answer == "100|100|4950");
+    worker.stop();
+
+    // What SQLite has beside the file has the file's mode.
+    let may = |mode: u32| {
+        let beside = ["db", "db-wal", "db-shm"].map(|extension| database.0.with_extension(extension));
+        for path in beside.iter().filter(|path| path.exists()) {
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    may(0o444);
+    produce(&broker, &files, "a", &lines(100..200));
+    let mut run_it = without_roots_ways(ottla(&broker, &["sink", "run"]).arg(&file));
+    let mut worker = Worker::spawn(&mut run_it, Stdio::piped());
+    worker.hears("attempt to write a readonly database: this user has to be let write the file");
+    assert_eq!(database.ask(there), "100|100|4950");
+    may(0o644);
+    database.wait_for(there, |answer| answer == "200|200|19900");
+    worker.stop();
+}
+
+/// A command as one who may write only what modes let it: root may write anything.
+fn without_roots_ways(command: &Command) -> Command {
+    let is_root = run(Command::new("id").arg("-u")) == "0";
+    let bound = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
+    let mut same = Command::new("env");
+    same.args(bound.iter().filter(|_| is_root)).arg(command.get_program()).args(command.get_args());
+    same.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    same
 }
 
 /// A worker whose table is on a disk that is full for a while.
@@ -186,14 +250,14 @@ fn fills(database: &impl Database, disk: &SmallDisk, name: &str, said: &str) {
     };
     let mut worker = Worker::start(&file, &broker, Stdio::piped());
     produce(&broker, &files, "a", &lines(0..10));
-    database.wait_for("SELECT count(*) FROM t", &|answer| answer == "10");
+    database.wait_for("SELECT count(*) FROM t", |answer| answer == "10");
     disk.fill();
     produce(&broker, &files, "a", &lines(10..6_010));
     worker.hears(said);
     let apart = "SELECT (SELECT count(*) FROM t) - (SELECT sum(next_offset) FROM ottla_offsets)";
     assert_eq!(database.ask(apart), "0");
     disk.clear();
-    database.wait_for("SELECT count(*), count(DISTINCT id) FROM t", &|answer| answer == "6010|6010");
+    database.wait_for("SELECT count(*), count(DISTINCT id) FROM t", |answer| answer == "6010|6010");
     assert_eq!(database.ask(apart), "0");
     worker.stop();
 }
@@ -225,7 +289,7 @@ fn postgresql_goes_on_when_its_disk_has_room_again() {
 
 #[test]
 fn mariadb_goes_on_when_its_disk_has_room_again() {
-    let Some(database) = MariaDb::start("sink-full-m") else { return };
+    let Some(database) = MariaDb::shared("filled") else { return };
     let disk = small_disk("sink-m");
     let place = folder_of("mysql", &disk);
     database.ask(&format!("CREATE TABLE t (id BIGINT, pad TEXT) DATA DIRECTORY = '{place}'"));
