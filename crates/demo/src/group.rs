@@ -21,7 +21,7 @@ struct State {
     members: BTreeMap<usize, BTreeSet<TopicPartition>>,
     origins: BTreeMap<TopicPartition, Offset>,
     next: BTreeMap<TopicPartition, Offset>,
-    /// Partitions of a member that was killed, and since when nobody has them.
+    /// Partitions that nobody had when a member was killed, and when that was.
     orphans: BTreeSet<TopicPartition>,
     killed_at: Option<Instant>,
     takeover: Option<Duration>,
@@ -52,10 +52,12 @@ impl Group {
         self.state().members.remove(&member);
     }
 
-    /// A member is no more, and did not say so.
+    /// A member is no more, and did not say so. It may have had to let its partitions go a moment before, for others to come.
     pub(crate) fn kill(&self, member: usize, now: Instant) {
         let mut state = self.state();
-        state.orphans = state.members.remove(&member).unwrap_or_default();
+        state.members.remove(&member);
+        let is_had = |place: &&TopicPartition| state.members.values().any(|places| places.contains(*place));
+        state.orphans = state.next.keys().filter(|place| !is_had(place)).cloned().collect();
         state.killed_at = Some(now);
     }
 
@@ -138,5 +140,17 @@ mod tests {
             (group.members(), group.takeover()),
             (vec![(2, vec![0])], Some(Duration::from_millis(250)))
         );
+    }
+
+    #[test]
+    fn a_member_that_is_killed_between_two_assignments_is_missed_too() {
+        let group = Group::default();
+        let place = TopicPartition::new(TopicName::parse("t").expect("a name"), 0);
+        group.assign(1, std::slice::from_ref(&place));
+        group.begin(&place, Offset(10), Instant::START);
+        group.revoke(1);
+        group.kill(1, Instant::START);
+        group.begin(&place, Offset(10), Instant::START + Duration::from_millis(5));
+        assert_eq!(group.takeover(), Some(Duration::from_millis(5)));
     }
 }
