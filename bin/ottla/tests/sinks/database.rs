@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use rusqlite::types::Value;
 use servers::{MariaDb, Postgres};
 
-/// Longest wait for anything that must happen; far more than it takes.
-const PATIENCE: Duration = Duration::from_secs(120);
+use super::PATIENCE;
 
 /// A database that can be asked, and killed.
 pub trait Database {

@@ -13,7 +13,7 @@ use super::proxy::Proxy;
 use super::{Worker, folder, ottla, producer, start_broker};
 
 /// Records that are produced for each kill.
-const RECORDS: usize = 15_000;
+const RECORDS: usize = 8_000;
 
 /// Rows of an upsert, each of which many records are about.
 const ROWS: usize = 5_000;
@@ -76,7 +76,7 @@ fn sqlite_has_the_last_of_each_key() {
     check(|| Some(SqliteFile(files.path().join("it.db"))), "sqlite", Mode::Upsert);
 }
 
-/// Produces `OTTLA_SINK_RECORDS` records (60,000) while one after the other is killed, and looks at what is in the table.
+/// Produces `OTTLA_SINK_RECORDS` records (32,000) while one after the other is killed, and looks at what is in the table.
 fn check<D: Database>(start: impl FnOnce() -> Option<D>, name: &str, mode: Mode) {
     let Some(database) = start() else { return };
     let records = std::env::var("OTTLA_SINK_RECORDS").map_or(4 * RECORDS, |records| records.parse().unwrap());

@@ -7,11 +7,9 @@ use serde_json::Value;
 
 use super::database::Database;
 use super::{
-    Command, Folder, Path, Postgres, Process, Stdio, Worker, folder, ottla, producer, run, start_broker,
+    Command, Folder, PATIENCE, Path, Postgres, Process, Stdio, Worker, folder, ottla, producer, run,
+    start_broker,
 };
-
-/// Longest wait for what must happen.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Records `{"id":N}` for one partition.
 fn produce(broker: &Process, files: &Folder, partition: &str, ids: std::ops::Range<u32>) {
