@@ -2,7 +2,7 @@
 //! disks, for them to fill.
 //!
 //! - R1 Where a server is not installed there is none, which is said; where `CI` is `true`, that fails.
-//! - R2 A server ends with its value, and its folder with it; one that tests share, with the last of them.
+//! - R2 A server ends with its value, and its folder with it; one that tests share, with their process.
 //!
 //! Knows nothing of Ottla, but for the fixtures of its targets' tests.
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::shared::Shared;
+use crate::shared::{Heir, Shared};
 use crate::{free_port, is_root, run, skip};
 
 const PROGRAM: &str = "/usr/sbin/mariadbd";
@@ -126,7 +126,10 @@ impl MariaDb {
             let port = free_port();
             let folder = format!("shared-mariadb-{}-{port}", std::process::id());
             let options = &["--innodb-flush-log-at-trx-commit=0"];
-            Server::start(&std::env::temp_dir().join(folder), port, options)
+            let server = Server::start(&std::env::temp_dir().join(folder), port, options)?;
+            let pid = server.child.lock().expect("no panic before").as_ref().map(Child::id);
+            let heir = Heir::of(pid.expect("it runs"), "KILL", &server.folder);
+            Some((server, heir))
         })?;
         run(server.client().args(["-e", &format!("CREATE DATABASE {database}")]));
         Some(MariaDb { server, database: database.to_owned() })

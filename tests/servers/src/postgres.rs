@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
-use crate::shared::Shared;
+use crate::shared::{Heir, Shared};
 use crate::{free_port, is_root, run, skip};
 
 /// What `psql` says behind each answer of a session.
@@ -100,7 +100,14 @@ impl Postgres {
     /// # Panics
     /// It does not start.
     pub fn shared(database: &str) -> Option<Postgres> {
-        let server = SHARED.get(|| Server::start("shared-postgres", "-c fsync=off"))?;
+        let server = SHARED.get(|| {
+            let server = Server::start("shared-postgres", "-c fsync=off")?;
+            let pid = std::fs::read_to_string(server.data().join("postmaster.pid")).expect("it runs");
+            let pid =
+                pid.lines().next().and_then(|pid| pid.parse().ok()).expect("its first line is a number");
+            let heir = Heir::of(pid, "QUIT", &server.folder);
+            Some((server, heir))
+        })?;
         let common = Postgres { server, database: "postgres".to_owned() };
         common.ask(&format!("CREATE DATABASE {database}"));
         Some(Postgres { database: database.to_owned(), ..common })
