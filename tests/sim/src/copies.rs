@@ -11,16 +11,16 @@ use std::time::Duration;
 use client::{Client, Consumer, ConsumerConfig, Event, Isolation, Start, TopicPartition};
 use history::{Commit, Ending, Event as Noted, Poll, Row};
 use model::{ErrorCode, Offset, TopicName, TransactionVersion};
-use wire::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use wire::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchRequestTopics, OffsetFetchResponsePartitions};
 use wire::txn_offset_commit::{TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic};
 use wire::{
-    AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, OffsetFetchRequest, OffsetFetchResponse,
-    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+    AddOffsetsToTxnRequest, OffsetFetchRequest, OffsetFetchResponse, TxnOffsetCommitRequest,
+    TxnOffsetCommitResponse,
 };
 
 use crate::load::{Worker, place_of, row_of};
 use crate::server::connect;
-use crate::transactions::{RuledOut, Transactional, is_passing};
+use crate::transactions::{RuledOut, Transactional, question};
 
 /// The topic that copies are written to; it has as many partitions as the source.
 pub const COPIES: &str = "copies";
@@ -172,18 +172,11 @@ impl Copier {
             ..TxnOffsetCommitRequest::default()
         };
         let version = producer.versions.txn_offset_commit;
-        loop {
-            let answer = producer.ask(&request, version).await;
-            let decoded = wire::decode_response::<TxnOffsetCommitResponse<'_>>(&answer, version);
-            let (_, answer) = decoded.expect("an answer of that version");
-            let codes = answer.topics.iter().flat_map(|topic| &topic.partitions);
-            let mut codes = codes.map(|partition| ErrorCode::from_code(partition.error_code));
-            match codes.find(|code| *code != ErrorCode::None) {
-                None => break,
-                Some(code) if is_passing(code) => producer.worker.pause(20..=100).await,
-                Some(_) => return Err(RuledOut),
-            }
-        }
+        let code = |answer: &TxnOffsetCommitResponse<'_>| {
+            let partitions = answer.topics.iter().flat_map(|topic| &topic.partitions);
+            first_error(partitions.map(|partition| partition.error_code))
+        };
+        producer.ask(question(&request, version, code)).await.map_err(|_| RuledOut)?;
         producer.worker.recorder.note(Noted::Committed { attempt });
         Ok(())
     }
@@ -200,16 +193,8 @@ impl Copier {
             producer_epoch: producer.epoch.0,
             group_id: COPIERS.into(),
         };
-        loop {
-            let answer = producer.ask(&request, ADD_OFFSETS_VERSION).await;
-            let decoded = wire::decode_response::<AddOffsetsToTxnResponse>(&answer, ADD_OFFSETS_VERSION);
-            let (_, answer) = decoded.expect("an answer of that version");
-            match ErrorCode::from_code(answer.error_code) {
-                ErrorCode::None => return Ok(()),
-                code if is_passing(code) => producer.worker.pause(20..=100).await,
-                _ => return Err(RuledOut),
-            }
-        }
+        let added = producer.ask(question(&request, ADD_OFFSETS_VERSION, |answer| answer.error_code)).await;
+        added.map(drop).map_err(|_| RuledOut)
     }
 
     /// How far its partitions were read in committed transactions; waits while one is still undecided.
@@ -227,23 +212,27 @@ impl Copier {
         };
         let request =
             OffsetFetchRequest { groups: vec![group], require_stable: true, ..OffsetFetchRequest::default() };
-        loop {
-            let answer = self.producer.ask(&request, OFFSET_FETCH_VERSION).await;
-            let decoded = wire::decode_response::<OffsetFetchResponse<'_>>(&answer, OFFSET_FETCH_VERSION);
-            let (_, answer) = decoded.expect("an answer of that version");
-            let group = &answer.groups[0];
-            let partitions = || group.topics.iter().flat_map(|topic| &topic.partitions);
-            let mut codes = partitions().map(|partition| partition.error_code).chain([group.error_code]);
-            match codes.find(|code| *code != 0).map(ErrorCode::from_code) {
-                None => {
-                    let offsets = partitions().map(|partition| Offset(partition.committed_offset.max(0)));
-                    return self.sources.iter().cloned().zip(offsets).collect();
-                }
-                Some(code) if is_passing(code) => self.producer.worker.pause(20..=100).await,
-                Some(code) => panic!("{} is told of no offsets: {code}", self.producer.worker.name),
-            }
-        }
+        let code = |answer: &OffsetFetchResponse<'_>| {
+            let codes = partitions_of(answer).map(|partition| partition.error_code);
+            first_error(codes.chain([answer.groups[0].error_code]))
+        };
+        let answer = self.producer.ask(question(&request, OFFSET_FETCH_VERSION, code)).await;
+        let answer = answer
+            .unwrap_or_else(|code| panic!("{} is told of no offsets: {code}", self.producer.worker.name));
+        let offsets = partitions_of(&answer).map(|partition| Offset(partition.committed_offset.max(0)));
+        self.sources.iter().cloned().zip(offsets).collect()
     }
+}
+
+fn partitions_of<'a>(
+    answer: &'a OffsetFetchResponse<'_>,
+) -> impl Iterator<Item = &'a OffsetFetchResponsePartitions<'a>> {
+    answer.groups[0].topics.iter().flat_map(|topic| &topic.partitions)
+}
+
+/// The first code that says something went wrong, else that nothing did.
+fn first_error(mut codes: impl Iterator<Item = i16>) -> i16 {
+    codes.find(|code| *code != ErrorCode::None.code()).unwrap_or(ErrorCode::None.code())
 }
 
 /// Where copies and the offsets committed with them do not agree at the end of a history (P2), of sources named `source`.

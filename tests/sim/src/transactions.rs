@@ -17,7 +17,7 @@ use record::{BatchBuilder, BatchOptions, Producer};
 use wire::add_partitions_to_txn::AddPartitionsToTxnTopic;
 use wire::{
     AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, EndTxnRequest, EndTxnResponse,
-    FindCoordinatorRequest, FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse, Request,
+    FindCoordinatorRequest, InitProducerIdRequest, Message, Request,
 };
 
 use crate::load::Worker;
@@ -51,6 +51,30 @@ impl Versions {
 
 /// The kind of coordinator that is looked for.
 const TRANSACTION: i8 = 1;
+
+/// A request, written down, and what reads its answer, with the error in it.
+///
+/// Tasks ask, and have to be `Send` whatever the lifetimes in their types: so neither request nor answer brings any in.
+pub(crate) struct Question<A> {
+    frame: bytes::Bytes,
+    read: ReadAnswer<A>,
+}
+
+type ReadAnswer<A> = Box<dyn Fn(&[u8]) -> (i16, A) + Send>;
+
+/// A question whose answers have the error that `code` finds in them.
+pub(crate) fn question<'a, Q: Request<'a>>(
+    request: &Q,
+    version: i16,
+    code: impl Fn(&Q::Response<'static>) -> i16 + Send + 'static,
+) -> Question<Q::Response<'static>> {
+    let read = move |answer: &[u8]| {
+        let decoded = wire::decode_response::<Q::Response<'_>>(answer, version);
+        let answer = decoded.expect("an answer of that version").1.into_owned();
+        (code(&answer), answer)
+    };
+    Question { frame: raw::frame(0, request, version), read: Box::new(read) }
+}
 
 /// This life is over (T2).
 pub(crate) struct RuledOut;
@@ -113,21 +137,11 @@ impl Transactional {
             producer_epoch: -1,
         };
         self.find_coordinator(TRANSACTION, &self.worker.name.clone()).await;
-        loop {
-            let answer = self.ask(&request, INIT_PRODUCER_ID_VERSION).await;
-            let decoded = wire::decode_response::<InitProducerIdResponse>(&answer, INIT_PRODUCER_ID_VERSION);
-            let (_, answer) = decoded.expect("an answer of that version");
-            match ErrorCode::from_code(answer.error_code) {
-                ErrorCode::None => {
-                    self.id = ProducerId(answer.producer_id);
-                    self.epoch = ProducerEpoch(answer.producer_epoch);
-                    self.sequences.clear();
-                    return;
-                }
-                code if is_passing(code) => self.worker.pause(20..=100).await,
-                code => panic!("{} gets no producer id: {code}", self.worker.name),
-            }
-        }
+        let answer = self.ask(question(&request, INIT_PRODUCER_ID_VERSION, |answer| answer.error_code)).await;
+        let answer = answer.unwrap_or_else(|code| panic!("{} gets no producer id: {code}", self.worker.name));
+        self.id = ProducerId(answer.producer_id);
+        self.epoch = ProducerEpoch(answer.producer_epoch);
+        self.sequences.clear();
     }
 
     /// Looks for the coordinator, as clients do first: it is the one node, and makes the topic it keeps its state in.
@@ -137,17 +151,10 @@ impl Transactional {
             coordinator_keys: vec![key.to_owned().into()],
             ..FindCoordinatorRequest::default()
         };
-        loop {
-            let answer = self.ask(&request, FIND_COORDINATOR_VERSION).await;
-            let decoded =
-                wire::decode_response::<FindCoordinatorResponse<'_>>(&answer, FIND_COORDINATOR_VERSION);
-            let (_, answer) = decoded.expect("an answer of that version");
-            match ErrorCode::from_code(answer.coordinators[0].error_code) {
-                ErrorCode::None => return,
-                code if is_passing(code) => self.worker.pause(20..=100).await,
-                code => panic!("{} finds no coordinator: {code}", self.worker.name),
-            }
-        }
+        let found = self
+            .ask(question(&request, FIND_COORDINATOR_VERSION, |answer| answer.coordinators[0].error_code))
+            .await;
+        found.unwrap_or_else(|code| panic!("{} finds no coordinator: {code}", self.worker.name));
     }
 
     /// Begins a transaction; its name.
@@ -208,18 +215,10 @@ impl Transactional {
             v3_and_below_topics: vec![topic],
             ..AddPartitionsToTxnRequest::default()
         };
-        loop {
-            let answer = self.ask(&request, ADD_PARTITIONS_VERSION).await;
-            let decoded =
-                wire::decode_response::<AddPartitionsToTxnResponse<'_>>(&answer, ADD_PARTITIONS_VERSION);
-            let (_, answer) = decoded.expect("an answer of that version");
-            let result = &answer.results_by_topic_v3_and_below[0].results_by_partition[0];
-            match ErrorCode::from_code(result.partition_error_code) {
-                ErrorCode::None => return Ok(()),
-                code if is_passing(code) => self.worker.pause(20..=100).await,
-                _ => return Err(RuledOut),
-            }
-        }
+        let code = |answer: &AddPartitionsToTxnResponse<'_>| {
+            answer.results_by_topic_v3_and_below[0].results_by_partition[0].partition_error_code
+        };
+        self.ask(question(&request, ADD_PARTITIONS_VERSION, code)).await.map(drop).map_err(|_| RuledOut)
     }
 
     /// Writes one batch of the transaction, again until it is acknowledged.
@@ -275,25 +274,16 @@ impl Transactional {
             producer_epoch: self.epoch.0,
             committed: ending == Ending::Commit,
         };
-        let outcome = loop {
-            let answer = self.ask(&request, self.versions.end_txn).await;
-            let decoded = wire::decode_response::<EndTxnResponse>(&answer, self.versions.end_txn);
-            let (_, answer) = decoded.expect("an answer of that version");
-            match ErrorCode::from_code(answer.error_code) {
-                ErrorCode::None => {
-                    self.go_on_as(&answer);
-                    break Ok(());
-                }
-                code if is_passing(code) => self.worker.pause(20..=100).await,
-                code => break Err(code),
+        let outcome = self.ask(question(&request, self.versions.end_txn, |answer| answer.error_code)).await;
+        let heard = match &outcome {
+            Ok(answer) => {
+                self.go_on_as(answer);
+                Outcome::Done(None)
             }
-        };
-        let heard = match outcome {
-            Ok(()) => Outcome::Done(None),
             Err(code) => Outcome::Unknown(code.to_string()),
         };
         self.worker.recorder.note(Noted::Ended { transaction, outcome: heard });
-        outcome.map(|()| ending).map_err(|_| RuledOut)
+        outcome.map(|_| ending).map_err(|_| RuledOut)
     }
 
     /// Takes the epoch that an end gave it (T3), in which sequences begin anew.
@@ -305,8 +295,18 @@ impl Transactional {
         }
     }
 
-    pub(crate) async fn ask<'a, Q: Request<'a>>(&mut self, request: &Q, version: i16) -> bytes::Bytes {
-        self.exchange(&raw::frame(0, request, version)).await
+    /// Asks, again while the error in the answer passes; the answer, or an error that stays.
+    pub(crate) async fn ask<A>(&mut self, question: Question<A>) -> Result<A, ErrorCode> {
+        loop {
+            let answer = self.exchange(&question.frame).await;
+            let (code, answer) = (question.read)(&answer);
+            match ErrorCode::from_code(code) {
+                ErrorCode::None => return Ok(answer),
+                code if is_passing(code) => drop(answer),
+                code => return Err(code),
+            }
+            self.worker.pause(20..=100).await;
+        }
     }
 
     /// Sends a request until an answer comes (T1).
@@ -336,6 +336,6 @@ impl Transactional {
 }
 
 /// Whether the same request may be answered otherwise in a moment.
-pub(crate) fn is_passing(code: ErrorCode) -> bool {
+fn is_passing(code: ErrorCode) -> bool {
     code.is_retriable() || code == ErrorCode::ConcurrentTransactions
 }
