@@ -30,6 +30,7 @@ use crate::coordinator::{Coordinators, TransactionSettings};
 use crate::disk::{self, DiskSpace};
 use crate::fetch_sessions::FetchSessions;
 use crate::flusher;
+use crate::host_limits::{self, HostLimits};
 use crate::listeners::{self, Listeners, Open};
 use crate::markers;
 use crate::node::{Node, descriptors_for_files};
@@ -162,6 +163,7 @@ impl Broker {
             checkpointer: Checkpointer::new(rt, Arc::clone(&storage)),
             disk,
             admission: Admission::new(ConnectionLimits::default()),
+            host_limits: HostLimits::default(),
             listeners: Listeners::new(open),
             stopping: watch::channel(false).0,
             config,
@@ -180,12 +182,14 @@ impl Broker {
         rt.spawn("flusher", flusher::run(Arc::clone(&node)));
         rt.spawn("log cleaner", cleaner::run(Arc::clone(&node)));
         rt.spawn("checkpoints", checkpointer::run(Arc::clone(&node)));
-        node.limit_connections(&image).await;
+        rt.spawn("host limits", host_limits::run(Arc::clone(&node)));
+        let current = node.current_config();
+        node.limit_connections(&current);
         let (admission, service) = (node.admission.clone(), BrokerService::new(Arc::clone(&node)));
         let server = Arc::new(Server::start(rt, bound, request_limits(&node.config), admission, service));
         node.listeners.served_by(&server);
         // Those of before the last stop, which nobody could know of before the metadata was read.
-        node.listen_as_configured(&image).await;
+        node.listeners.follow(rt, &current.listeners).await;
         rt.spawn("reconciler", reconciler.run(committed));
         Ok(Broker { node, server, opener, storage, commit })
     }

@@ -23,6 +23,7 @@ mod endpoint;
 mod error;
 mod fetch_sessions;
 mod flusher;
+mod host_limits;
 mod listeners;
 mod markers;
 mod node;

@@ -4,7 +4,6 @@
 //! - L2 At a start, what cannot be listened on ends the start; later it is said in the log, and the others are served: the broker
 //!   has to stay within reach of whoever mends it.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -115,25 +114,6 @@ async fn bind(rt: &Rt, listener: &Listener) -> Result<(Open, Bound), StartError>
         }
     }
     Ok((Open { listener: listener.clone(), addresses: bound.addresses() }, bound))
-}
-
-/// How many connections each of these hosts may have, by all the addresses that it has.
-pub async fn connections_of(rt: &Rt, hosts: &[(String, u32)]) -> BTreeMap<IpAddr, u32> {
-    let mut counts = BTreeMap::new();
-    for (host, count) in hosts {
-        let addresses = match host.parse() {
-            Ok(ip) => Ok(vec![ip]),
-            Err(_) => rt.lookup(host).await,
-        };
-        match addresses {
-            Ok(addresses) => counts.extend(addresses.into_iter().map(|ip| (ip, *count))),
-            Err(error) => tracing::error!(
-                "max.connections.per.ip.overrides: '{host}' has no address ({error}), so its {count} connections hold for \
-                 nobody; the others do"
-            ),
-        }
-    }
-    counts
 }
 
 /// The address that a host stands for; of a name with several the first, an IPv4 one before the others, as in Kafka.

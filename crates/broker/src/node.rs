@@ -14,7 +14,7 @@ use meta::{BrokerEpoch, ConfigResource, Image, Index, MetadataRecord, Topic};
 use model::{
     BrokerId, ClusterId, ErrorCode, LeaderEpoch, PartitionIndex, Ticket, TopicId, TopicName, limits,
 };
-use net::{Admission, ConnectionLimits};
+use net::Admission;
 use quorum::{Quorum, UpdateError};
 use rt::Rt;
 use rt::channel::watch;
@@ -24,7 +24,8 @@ use crate::coordinator::{CoordinatorError, Coordinators, Groups, Transactions};
 use crate::disk::DiskSpace;
 use crate::error::PartitionError;
 use crate::fetch_sessions::FetchSessions;
-use crate::listeners::{self, Listeners};
+use crate::host_limits::HostLimits;
+use crate::listeners::Listeners;
 use crate::partition::{Partition, PartitionTable};
 use crate::producer_ids::ProducerIds;
 
@@ -52,6 +53,7 @@ pub struct Node {
     pub(crate) disk: DiskSpace,
     /// Counts connections and lets no more in than configured.
     pub(crate) admission: Admission,
+    pub(crate) host_limits: HostLimits,
     pub(crate) listeners: Listeners,
     /// Set once the broker stops: whoever waits for something to happen gives up.
     pub(crate) stopping: watch::Sender<bool>,
@@ -114,11 +116,17 @@ impl Node {
         BrokerConfig::resolve(&self.layers(&self.image())).unwrap_or_else(|_| self.config.clone())
     }
 
+    /// Puts in force what is configured by now of listeners and connections.
+    pub(crate) async fn configure(&self, image: &Image) {
+        let Ok(config) = BrokerConfig::resolve(&self.layers(image)) else { return };
+        self.limit_connections(&config);
+        self.listeners.follow(&self.rt, &config.listeners).await;
+    }
+
     /// Puts the configured limits of connections in force for those that come from now on.
     ///
     /// Connections leave descriptors to files: a log that cannot open its next segment takes no records.
-    pub(crate) async fn limit_connections(&self, image: &Image) {
-        let Ok(config) = BrokerConfig::resolve(&self.layers(image)) else { return };
+    pub(crate) fn limit_connections(&self, config: &BrokerConfig) {
         let descriptors = self.rt.descriptors_max();
         let wanted = config.connections_max.min(limits::CONNECTIONS_MAX);
         let total = wanted.min(descriptors - descriptors_for_files(&self.rt));
@@ -127,18 +135,12 @@ impl Node {
                 "at most {total} connections are served at a time: this process may open {descriptors} files"
             );
         }
-        self.admission.set(ConnectionLimits {
-            total,
-            per_address: config.connections_per_ip_max,
-            of_address: listeners::connections_of(&self.rt, &config.connections_per_ip_overrides).await,
-            per_second: config.connections_per_second_max,
+        self.admission.change(|limits| {
+            limits.total = total;
+            limits.per_address = config.connections_per_ip_max;
+            limits.per_second = config.connections_per_second_max;
         });
-    }
-
-    /// Listens on what is configured by now.
-    pub(crate) async fn listen_as_configured(&self, image: &Image) {
-        let Ok(config) = BrokerConfig::resolve(&self.layers(image)) else { return };
-        self.listeners.follow(&self.rt, &config.listeners).await;
+        self.host_limits.want(&config.connections_per_ip_overrides);
     }
 
     /// A partition led here, by its topic's name.

@@ -118,8 +118,7 @@ impl Reconciler {
             Change::ConfigChanged(resource) => match resource.kind {
                 ConfigResourceKind::Topic => self.reconfigure(image, Some(&resource.name)).await,
                 ConfigResourceKind::Broker => {
-                    self.node.limit_connections(image).await;
-                    self.node.listen_as_configured(image).await;
+                    self.node.configure(image).await;
                     self.reconfigure(image, None).await;
                 }
                 ConfigResourceKind::ClientMetrics | ConfigResourceKind::Group => {}

@@ -74,8 +74,8 @@ impl Admission {
     }
 
     /// Changes the limits for those who come from now on.
-    pub fn set(&self, limits: ConnectionLimits) {
-        self.0.limits.send_replace(limits);
+    pub fn change(&self, change: impl FnOnce(&mut ConnectionLimits)) {
+        self.0.limits.send_modify(change);
     }
 
     /// Waits for a place (A1), and until the next connection may be taken (A3).

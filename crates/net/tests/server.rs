@@ -514,7 +514,7 @@ fn no_more_connections_than_allowed_are_served() {
         assert_eq!(read_answer(&three).await, Some((3, vec![])));
         let four = connect(&rt, &server).await;
         assert!(rt.timeout(second, play(&four, "b4")).await.is_err());
-        admission.set(ConnectionLimits { total: 4, ..limits.clone() });
+        admission.change(|limits| limits.total = 4);
         assert_eq!(read_answer(&four).await, Some((4, vec![])));
     });
 }

@@ -204,7 +204,7 @@ impl Rt {
     pub async fn lookup(&self, host: &str) -> io::Result<Vec<IpAddr>> {
         match &self.kind {
             Kind::Os(_) => os::lookup(host).await,
-            Kind::Sim(node) => node.lookup(host),
+            Kind::Sim(node) => node.lookup(host).await,
         }
     }
 

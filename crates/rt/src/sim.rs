@@ -281,6 +281,11 @@ impl Network<'_> {
         self.sim.world.lock().network.latency = nanos(range);
     }
 
+    /// From now on a name server takes so long to answer; connecting does not ask it.
+    pub fn set_lookup_latency(&self, latency: Duration) {
+        self.sim.world.lock().network.lookup_latency = latency;
+    }
+
     /// From now on nothing passes between two nodes; what is sent waits, and nobody is told.
     pub fn partition(&self, one: &str, other: &str) {
         let (one, other) = self.pair(one, other);

@@ -111,7 +111,12 @@ impl Handle {
         connected.map_err(|err| io::Error::new(err.kind(), format!("cannot connect to {host}:{port}: {err}")))
     }
 
-    pub(crate) fn lookup(&self, host: &str) -> io::Result<Vec<std::net::IpAddr>> {
+    pub(crate) async fn lookup(&self, host: &str) -> io::Result<Vec<std::net::IpAddr>> {
+        let at = {
+            let state = self.world.lock();
+            state.instant() + state.network.lookup_latency
+        };
+        self.sleep_until(at).await;
         Ok(vec![self.world.lock().resolve(self.life.node, host)?.1])
     }
 

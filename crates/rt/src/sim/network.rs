@@ -10,6 +10,7 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -30,6 +31,8 @@ const FIRST_FREE_PORT: u16 = 32_768;
 
 pub(super) struct Network {
     pub(super) latency: RangeInclusive<u64>,
+    /// How long a name is looked up.
+    pub(super) lookup_latency: Duration,
     listeners: BTreeMap<(NodeId, SocketAddr), Listening>,
     connections: BTreeMap<ConnectionId, Connection>,
     next_connection: ConnectionId,
@@ -103,6 +106,7 @@ impl Default for Network {
     fn default() -> Network {
         Network {
             latency: LATENCY,
+            lookup_latency: Duration::ZERO,
             listeners: BTreeMap::new(),
             connections: BTreeMap::new(),
             next_connection: 0,

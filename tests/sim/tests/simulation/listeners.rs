@@ -1,11 +1,13 @@
 //! Where the broker listens, and what it tells whom of where it is.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use rt::Rt;
 use rt::sim::Sim;
 use sim_tests::raw::Raw;
 use sim_tests::server::{NODE, Server};
+use sim_tests::topics::create_topic;
 use wire::MetadataRequest;
 
 use crate::support::alter_brokers;
@@ -118,6 +120,45 @@ fn a_listener_takes_the_place_of_another_on_its_port() {
     });
 }
 
+const OVERRIDES: &str = "max.connections.per.ip.overrides";
+
+#[test]
+fn a_name_server_that_is_slow_holds_up_no_change() {
+    const SLOW: Duration = Duration::from_secs(600);
+    let sim = Sim::new(5);
+    sim.run(async {
+        let settings = [("max.connections.per.ip", "2"), (OVERRIDES, "client:1")];
+        sim.network().set_lookup_latency(SLOW);
+        let server = Server::new(&sim, &settings);
+        server.start().await.unwrap();
+        let (admin, client, here) = (sim.node("admin"), sim.node("client"), server.address());
+        // How many connections of the client are served at a time.
+        let served = async || {
+            let mut held = Vec::new();
+            loop {
+                let mut connection = Raw::connect(&client, here).await.unwrap();
+                if told(&mut connection).await.is_none() {
+                    return held.len();
+                }
+                held.push(connection);
+            }
+        };
+        let began = admin.now();
+        assert_eq!(served().await, 2, "nobody knows yet who is meant");
+        let set = async |value: &str| alter_brokers(&admin, here, BROKER, OVERRIDES, Some(value)).await;
+        set("client:3").await.unwrap();
+        create_topic(&server.client(&admin).await, "orders", 1).await;
+        let took = admin.now().saturating_since(began);
+        assert!(took < SLOW, "{took:?}: what changes next waited for the name server");
+        admin.sleep(2 * SLOW).await;
+        assert_eq!(served().await, 3, "the newest of what was wanted");
+        set("client:4").await.unwrap();
+        assert_eq!(served().await, 3, "what held before, until the name server answers");
+        admin.sleep(2 * SLOW).await;
+        assert_eq!(served().await, 4);
+    });
+}
+
 #[test]
 fn some_hosts_may_have_other_numbers_of_connections() {
     let sim = Sim::new(4);
@@ -125,8 +166,7 @@ fn some_hosts_may_have_other_numbers_of_connections() {
         let server = Server::new(&sim, &[("max.connections.per.ip", "2")]);
         server.start().await.unwrap();
         let (admin, here) = (sim.node("admin"), server.address());
-        let key = "max.connections.per.ip.overrides";
-        let set = async |value: &str| alter_brokers(&admin, here, BROKER, key, Some(value)).await;
+        let set = async |value: &str| alter_brokers(&admin, here, BROKER, OVERRIDES, Some(value)).await;
         let refusal = set("client").await.unwrap_err();
         assert!(refusal.contains("HOST:COUNT entries"), "{refusal}");
         // The simulator's names of nodes are names of hosts.
