@@ -15,7 +15,7 @@ use wire::{ApiKey, MetadataRequest, VersionRange};
 use crate::backoff::Backoff;
 use crate::connection::{Connection, Peer};
 use crate::error::Error;
-use crate::metadata::{Partition, Snapshot, Topic, TopicPartition};
+use crate::metadata::{Partition, Recreated, Snapshot, Topic, TopicPartition};
 use crate::pool::{Lane, Pool};
 use crate::question::Ask;
 
@@ -136,7 +136,14 @@ impl Client {
         // Version 4 is the first that can ask not to create the topic; version 1 the first where no topics are none.
         let version = connection.version(ApiKey::Metadata, VersionRange { first: 4, ..ANY })?;
         let answer = connection.ask(&request, version, self.inner.config.request_timeout).await?;
-        let next = Arc::new(self.snapshot().with(&answer, topics.is_none())?);
+        let before = self.snapshot();
+        let next = Arc::new(before.with(&answer, topics.is_none())?);
+        for Recreated { topic, was, is } in next.recreated_since(&before) {
+            tracing::warn!(
+                "topic '{topic}' was deleted and created again: it had the id {was} and has {is}; what comes next is the new \
+                 topic's"
+            );
+        }
         *self.inner.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = next.clone();
         Ok(next)
     }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::{BrokerId, Offset, PartitionIndex, TopicName};
+use model::{BrokerId, Offset, PartitionIndex, TopicName, Uuid};
 use wire::fetch::{FetchPartition, FetchTopic};
 use wire::produce::{PartitionProduceData, ProduceResponse, TopicProduceData};
 use wire::{ApiKey, FetchRequest, FetchResponse, ProduceRequest, Records};
@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::metadata::TopicPartition;
 use crate::pool::Lane;
 use crate::producer::{Acks, PRODUCE_VERSIONS};
+use crate::topic_names::versions_naming;
 
 /// See the module.
 pub struct Direct {
@@ -34,6 +35,7 @@ pub struct Direct {
 pub struct Prepared {
     question: Question,
     version: i16,
+    topic: TopicName,
     acks: Acks,
 }
 
@@ -41,6 +43,7 @@ pub struct Prepared {
 pub struct Produced {
     outcome: Outcome,
     version: i16,
+    topic: TopicName,
     patience: Duration,
 }
 
@@ -98,18 +101,17 @@ impl Direct {
                 records: Records::Bytes((*bytes).into()),
             })
             .collect();
+        let topic_id = self.client.snapshot().topic_id(topic);
         let request = ProduceRequest {
             acks: acks.code(),
             timeout_ms: millis(self.client.config().request_timeout),
-            topic_data: vec![TopicProduceData {
-                name: topic.as_str().into(),
-                partition_data,
-                ..TopicProduceData::default()
-            }],
+            topic_data: vec![TopicProduceData { name: topic.as_str().into(), topic_id, partition_data }],
             ..ProduceRequest::default()
         };
-        let version = self.connection.version(ApiKey::Produce, PRODUCE_VERSIONS)?;
-        Ok(Prepared { question: self.connection.question(&request, version)?, version, acks })
+        let versions = versions_naming(PRODUCE_VERSIONS, [topic_id]);
+        let version = self.connection.version(ApiKey::Produce, versions)?;
+        let question = self.connection.question(&request, version)?;
+        Ok(Prepared { question, version, topic: topic.clone(), acks })
     }
 
     /// Puts a prepared request in line; waits only while the line is full.
@@ -123,7 +125,7 @@ impl Direct {
             Acks::Leader | Acks::All => Outcome::Answer(self.connection.submit(question).await?),
         };
         let patience = self.client.config().request_timeout;
-        Ok(Produced { outcome, version: prepared.version, patience })
+        Ok(Produced { outcome, version: prepared.version, topic: prepared.topic.clone(), patience })
     }
 
     /// Fetches some partitions of `topic` from where it is said, outside any fetch session.
@@ -136,8 +138,10 @@ impl Direct {
         positions: &[(PartitionIndex, Offset)],
         bounds: &FetchBounds,
     ) -> Result<Vec<Fetched>, Error> {
-        let version = self.connection.version(ApiKey::Fetch, FETCH_VERSIONS)?;
-        let request = fetch_request(topic, positions, bounds);
+        let topic_id = self.client.snapshot().topic_id(topic);
+        let versions = versions_naming(FETCH_VERSIONS, [topic_id]);
+        let version = self.connection.version(ApiKey::Fetch, versions)?;
+        let request = fetch_request(topic, topic_id, positions, bounds);
         let question = self.connection.question(&request, version)?;
         let patience = self.client.config().request_timeout + bounds.wait;
         let frame = self.connection.submit(question).await?.receive(patience).await?;
@@ -176,7 +180,7 @@ impl Produced {
             .map_err(|error| malformed(ApiKey::Produce, error))?;
         for topic in &response.responses {
             for partition in &topic.partition_responses {
-                let place = format_args!("{}-{}", topic.name, partition.index);
+                let place = format_args!("{}-{}", self.topic, partition.index);
                 Error::check(
                     ApiKey::Produce,
                     partition.error_code,
@@ -191,6 +195,7 @@ impl Produced {
 
 fn fetch_request(
     topic: &TopicName,
+    topic_id: Uuid,
     positions: &[(PartitionIndex, Offset)],
     bounds: &FetchBounds,
 ) -> FetchRequest<'static> {
@@ -207,8 +212,8 @@ fn fetch_request(
         max_bytes: bounds.fetch_bytes,
         topics: vec![FetchTopic {
             topic: topic.to_string().into(),
+            topic_id,
             partitions: partitions.collect(),
-            ..FetchTopic::default()
         }],
         ..FetchRequest::default()
     }

@@ -123,7 +123,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// An answer's error code as a result; `NONE` is `Ok`.
+    /// An answer's error code as a result; `NONE` is `Ok`. Codes that few know without a message get one.
     ///
     /// # Errors
     /// [`Error::Refused`] for any other code.
@@ -135,12 +135,10 @@ impl Error {
     ) -> Result<(), Error> {
         match ErrorCode::from_code(code) {
             ErrorCode::None => Ok(()),
-            code => Err(Error::Refused {
-                api,
-                subject: subject.to_string(),
-                code,
-                message: message.filter(|text| !text.is_empty()).map(str::to_owned),
-            }),
+            code => {
+                let message = message.filter(|text| !text.is_empty()).or(meaning(code)).map(str::to_owned);
+                Err(Error::Refused { api, subject: subject.to_string(), code, message })
+            }
         }
     }
 
@@ -210,6 +208,13 @@ impl Error {
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Error::Unreachable { .. } | Error::Disconnected { .. } | Error::TimedOut { .. })
     }
+}
+
+fn meaning(code: ErrorCode) -> Option<&'static str> {
+    let is_about_id = matches!(code, ErrorCode::UnknownTopicId | ErrorCode::InconsistentTopicId);
+    is_about_id.then_some(
+        "the topic with the id that was asked for was deleted; one of its name, if there is one, is another",
+    )
 }
 
 impl fmt::Display for Error {

@@ -19,6 +19,7 @@ pub mod partitioner;
 mod pool;
 pub mod producer;
 mod question;
+mod topic_names;
 
 pub use admin::{
     ActiveProducer, Admin, Config, ConfigSource, DescribedCluster, DescribedGroup, DescribedTransaction,

@@ -2,6 +2,7 @@
 //!
 //! - M1 A snapshot never changes; a refresh makes another one.
 //! - M2 A topic that was asked for and is not there is absent, not empty.
+//! - M3 The id that a topic had is remembered while it is absent: so a topic that comes back as another one is noticed.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,16 @@ pub struct Snapshot {
     pub nodes: BTreeMap<BrokerId, Node>,
     /// The topics that were asked for and exist.
     pub topics: BTreeMap<TopicName, Topic>,
+    /// The last id of each topic that ever was in `topics` (M3).
+    last_ids: BTreeMap<TopicName, Uuid>,
+}
+
+/// A topic that is another one than it was, under the same name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Recreated<'a> {
+    pub(crate) topic: &'a TopicName,
+    pub(crate) was: Uuid,
+    pub(crate) is: Uuid,
 }
 
 /// One broker and where it is.
@@ -96,6 +107,20 @@ impl Snapshot {
         self.partition(place)?.leader
     }
 
+    /// A topic's id; zero where it is not known.
+    pub(crate) fn topic_id(&self, topic: &TopicName) -> Uuid {
+        self.topics.get(topic).map_or(Uuid::ZERO, |topic| topic.id)
+    }
+
+    /// Topics that were deleted and created again since `before`, an earlier snapshot.
+    pub(crate) fn recreated_since<'a>(&'a self, before: &'a Snapshot) -> impl Iterator<Item = Recreated<'a>> {
+        let both = self
+            .last_ids
+            .iter()
+            .filter_map(|(topic, is)| Some(Recreated { topic, was: *before.last_ids.get(topic)?, is: *is }));
+        both.filter(|both| both.was != both.is)
+    }
+
     /// This snapshot with an answer on top. `all` says that the answer names every topic there is.
     pub(crate) fn with(&self, answer: &MetadataResponse<'_>, all: bool) -> Result<Snapshot, Error> {
         let mut next = Snapshot {
@@ -103,6 +128,7 @@ impl Snapshot {
             controller: Some(BrokerId(answer.controller_id)).filter(|id| *id != BrokerId::NONE),
             nodes: BTreeMap::new(),
             topics: if all { BTreeMap::new() } else { self.topics.clone() },
+            last_ids: self.last_ids.clone(),
         };
         for broker in &answer.brokers {
             let id = BrokerId(broker.node_id);
@@ -136,6 +162,9 @@ impl Snapshot {
             };
             partitions.insert(PartitionIndex(partition.partition_index), known);
         }
+        if topic.topic_id != Uuid::ZERO {
+            self.last_ids.insert(name.clone(), topic.topic_id);
+        }
         self.topics.insert(name, Topic { id: topic.topic_id, is_internal: topic.is_internal, partitions });
         Ok(())
     }
@@ -143,4 +172,35 @@ impl Snapshot {
 
 fn nonsense(problem: String) -> Error {
     Error::Malformed { api: ApiKey::Metadata, problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A snapshot after an answer about topic `t`: its id, 0 from a broker that has none; `None` says it is not there.
+    fn after(before: &Snapshot, id: Option<u8>) -> Snapshot {
+        let error_code = id.map_or(ErrorCode::UnknownTopicOrPartition, |_| ErrorCode::None).code();
+        let topic = MetadataResponseTopic {
+            error_code,
+            name: Some("t".into()),
+            topic_id: Uuid([id.unwrap_or(0); 16]),
+            ..MetadataResponseTopic::default()
+        };
+        let answer = MetadataResponse { topics: vec![topic], ..MetadataResponse::default() };
+        before.with(&answer, false).unwrap()
+    }
+
+    #[test]
+    fn a_topic_that_comes_back_as_another_one_is_noticed_once_also_where_it_was_gone_in_between() {
+        let mut snapshot = Snapshot::default();
+        let mut seen = Vec::new();
+        for id in [Some(1), Some(1), Some(2), None, Some(2), None, Some(3), Some(0), Some(3)] {
+            let next = after(&snapshot, id);
+            seen.extend(next.recreated_since(&snapshot).map(|both| (both.was.0[0], both.is.0[0])));
+            snapshot = next;
+        }
+        assert_eq!(seen, [(1, 2), (2, 3)]);
+        assert_eq!(snapshot.topic_id(&TopicName::parse("t").unwrap()), Uuid([3; 16]));
+    }
 }

@@ -27,7 +27,12 @@ impl Raw {
     /// Nobody listens there.
     pub async fn connect(rt: &Rt, address: SocketAddr) -> std::io::Result<Raw> {
         let stream = rt.connect(&address.ip().to_string(), address.port()).await?;
-        Ok(Raw { stream, buffer: BytesMut::new() })
+        Ok(Raw::over(stream))
+    }
+
+    /// The same over a connection that is there.
+    pub fn over(stream: Stream) -> Raw {
+        Raw { stream, buffer: BytesMut::new() }
     }
 
     /// Sends bytes as they are.

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use model::{BrokerId, ErrorCode, Offset, ProducerId};
+use model::{BrokerId, ErrorCode, Offset, ProducerId, Uuid};
 use record::{BatchHeader, RecordView};
 use rt::Instant;
 use rt::channel::mpsc;
@@ -25,9 +25,10 @@ use crate::metadata::TopicPartition;
 use crate::offsets::Start;
 use crate::pool::Lane;
 use crate::producer::is_stale_metadata;
+use crate::topic_names::{is_topic, versions_naming};
 
-/// Versions that name topics by their names and know sessions.
-pub(crate) const FETCH_VERSIONS: VersionRange = VersionRange { first: 7, last: 12 };
+/// Versions we speak that know sessions.
+pub(crate) const FETCH_VERSIONS: VersionRange = VersionRange { first: 7, last: 18 };
 
 /// Answers that may wait to be looked at; a fetching task waits with the next.
 const ANSWERS_MAX: usize = 16;
@@ -66,12 +67,19 @@ struct Ready {
 /// An answer, or why there is none.
 pub(super) struct Fetched {
     node: BrokerId,
-    leases: BTreeMap<TopicPartition, u64>,
+    asked: BTreeMap<TopicPartition, Asked>,
     result: Result<(i32, Vec<FetchedPartition>), Error>,
+}
+
+/// Under which lease a partition was asked for, and as one of which topic.
+struct Asked {
+    lease: u64,
+    topic_id: Uuid,
 }
 
 struct FetchedPartition {
     topic: String,
+    topic_id: Uuid,
     partition: i32,
     error_code: i16,
     high_watermark: Offset,
@@ -206,7 +214,8 @@ impl Fetcher {
                 .and_then(|partition| Some((partition.leader?, partition.leader_epoch)))
             {
                 Some((leader, leader_epoch)) => {
-                    let wanted = Wanted { from: reading.fetch_from, leader_epoch };
+                    let topic_id = snapshot.topic_id(&place.topic);
+                    let wanted = Wanted { topic_id, from: reading.fetch_from, leader_epoch };
                     by_leader.entry(leader).or_default().insert(place.clone(), wanted);
                 }
                 None => leaderless.push(place.clone()),
@@ -226,7 +235,11 @@ impl Fetcher {
             return;
         }
         let lease_of = |place: &TopicPartition| self.partitions.get(place).map_or(0, |reading| reading.lease);
-        let leases = wanted.keys().map(|place| (place.clone(), lease_of(place))).collect();
+        let as_asked = |(place, wanted): (&TopicPartition, &Wanted)| {
+            (place.clone(), Asked { lease: lease_of(place), topic_id: wanted.topic_id })
+        };
+        let asked: BTreeMap<_, _> = wanted.iter().map(as_asked).collect();
+        let versions = versions_naming(FETCH_VERSIONS, asked.values().map(|asked| asked.topic_id));
         let limit = |value: usize| i32::try_from(value).unwrap_or(i32::MAX);
         let mut request = FetchRequest {
             replica_id: -1,
@@ -240,9 +253,9 @@ impl Fetcher {
         let (client, lane, answers) = (self.client.clone(), self.lane, self.answers.0.clone());
         let wait = self.config.fetch_wait;
         self.client.rt().spawn("fetch", async move {
-            let result = fetch(&client, node, lane, request, wait).await;
+            let result = fetch(&client, node, lane, versions, request, wait).await;
             // A consumer that is gone does not want to know.
-            let _ = answers.send(Fetched { node, leases, result }).await;
+            let _ = answers.send(Fetched { node, asked, result }).await;
         });
     }
 
@@ -257,20 +270,24 @@ impl Fetcher {
 
     /// Takes an answer in.
     pub(super) async fn on_fetched(&mut self, fetched: Fetched) -> Result<(), Error> {
-        let Fetched { node, leases, result } = fetched;
+        let Fetched { node, asked, result } = fetched;
         let session = self.sessions.entry(node).or_default();
         let (session_id, partitions) = match result {
             Ok(answer) => answer,
             Err(error) => {
                 session.on_failure();
-                let places: Vec<_> = leases.into_keys().collect();
+                let places: Vec<_> = asked.into_keys().collect();
                 if !error.is_retriable() {
                     return Err(error);
                 }
                 tracing::debug!(%node, %error, "a fetch failed");
                 let is_session = matches!(
                     error.code(),
-                    Some(ErrorCode::FetchSessionIdNotFound | ErrorCode::InvalidFetchSessionEpoch)
+                    Some(
+                        ErrorCode::FetchSessionIdNotFound
+                            | ErrorCode::InvalidFetchSessionEpoch
+                            | ErrorCode::FetchSessionTopicIdError
+                    )
                 );
                 if !is_session {
                     self.hold_back(&places);
@@ -285,11 +302,12 @@ impl Fetcher {
         let mut failure = Ok(());
         let mut held_back = Vec::new();
         for partition in partitions {
-            let asked = |(place, _): &(&TopicPartition, &u64)| {
-                place.topic.as_str() == partition.topic && place.partition.0 == partition.partition
+            let is_it = |(place, asked): &(&TopicPartition, &Asked)| {
+                place.partition.0 == partition.partition
+                    && is_topic(&partition.topic, partition.topic_id, &place.topic, asked.topic_id)
             };
-            let Some((place, lease)) = leases.iter().find(asked) else { continue };
-            if let Err(error) = self.on_partition(place, *lease, partition, &mut held_back).await {
+            let Some((place, asked)) = asked.iter().find(is_it) else { continue };
+            if let Err(error) = self.on_partition(place, asked.lease, partition, &mut held_back).await {
                 failure = Err(error);
             }
         }
@@ -426,11 +444,12 @@ async fn fetch(
     client: &Client,
     node: BrokerId,
     lane: Lane,
+    versions: VersionRange,
     request: FetchRequest<'static>,
     wait: std::time::Duration,
 ) -> Result<(i32, Vec<FetchedPartition>), Error> {
     let connection = client.node(node, lane).await?;
-    let version = connection.version(ApiKey::Fetch, FETCH_VERSIONS)?;
+    let version = connection.version(ApiKey::Fetch, versions)?;
     let question = connection.question(&request, version)?;
     let frame = connection.submit(question).await?.receive(client.config().request_timeout + wait).await?;
     let (_, answer) = wire::decode_response::<FetchResponse<'_>>(&frame, version)
@@ -441,6 +460,7 @@ async fn fetch(
         for partition in &topic.partitions {
             partitions.push(FetchedPartition {
                 topic: topic.topic.clone().into_owned(),
+                topic_id: topic.topic_id,
                 partition: partition.partition_index,
                 error_code: partition.error_code,
                 high_watermark: Offset(partition.high_watermark),

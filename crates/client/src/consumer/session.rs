@@ -5,15 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use model::{LeaderEpoch, Offset};
+use model::{LeaderEpoch, Offset, Uuid};
 use wire::FetchRequest;
 use wire::fetch::{FetchPartition, FetchTopic, ForgottenTopic};
 
 use crate::metadata::TopicPartition;
 
-/// Where a partition is to be read, and in which leadership.
+/// Where a partition is to be read, of which topic of its name, and in which leadership.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
+    pub(super) topic_id: Uuid,
     pub(super) from: Offset,
     pub(super) leader_epoch: LeaderEpoch,
 }
@@ -52,8 +53,8 @@ impl Session {
                 Some(topic) if topic.topic == place.topic.as_str() => topic.partitions.push(partition),
                 Some(_) | None => request.topics.push(FetchTopic {
                     topic: place.topic.to_string().into(),
+                    topic_id: want.topic_id,
                     partitions: vec![partition],
-                    ..FetchTopic::default()
                 }),
             }
         }
@@ -65,15 +66,18 @@ impl Session {
     }
 
     fn forget(&self, wanted: &BTreeMap<TopicPartition, Wanted>, request: &mut FetchRequest<'static>) {
-        for place in self.sent.keys().filter(|place| !wanted.contains_key(*place)) {
+        let is_wanted = |place, sent: &Wanted| {
+            wanted.get(place).is_some_and(|wanted: &Wanted| wanted.topic_id == sent.topic_id)
+        };
+        for (place, sent) in self.sent.iter().filter(|(place, sent)| !is_wanted(*place, sent)) {
             match request.forgotten_topics_data.last_mut() {
-                Some(topic) if topic.topic == place.topic.as_str() => {
+                Some(topic) if topic.topic == place.topic.as_str() && topic.topic_id == sent.topic_id => {
                     topic.partitions.push(place.partition.0)
                 }
                 Some(_) | None => request.forgotten_topics_data.push(ForgottenTopic {
                     topic: place.topic.to_string().into(),
+                    topic_id: sent.topic_id,
                     partitions: vec![place.partition.0],
-                    ..ForgottenTopic::default()
                 }),
             }
         }
@@ -103,9 +107,14 @@ mod tests {
 
     /// What a request names: `a0@5` for partition 0 of topic `a` from offset 5, `-a0` for one to forget.
     fn named(session: &mut Session, wanted: &[(&str, i32, i64)]) -> String {
+        named_as(session, [1; 16], wanted)
+    }
+
+    /// The same, of topics with this id.
+    fn named_as(session: &mut Session, id: [u8; 16], wanted: &[(&str, i32, i64)]) -> String {
         let wanted = wanted.iter().map(|(topic, partition, from)| {
             let place = TopicPartition::new(TopicName::parse(topic).unwrap(), *partition);
-            (place, Wanted { from: Offset(*from), leader_epoch: LeaderEpoch(0) })
+            (place, Wanted { topic_id: Uuid(id), from: Offset(*from), leader_epoch: LeaderEpoch(0) })
         });
         let mut request = FetchRequest::default();
         session.fill(wanted.collect(), 1, &mut request);
@@ -130,6 +139,16 @@ mod tests {
         assert_eq!(named(&mut session, &[("a", 1, 0)]), "9.2 -a0 -b0");
         session.on_answer(9);
         assert_eq!(named(&mut session, &[("a", 0, 5), ("a", 1, 0)]), "9.3 a0@5");
+    }
+
+    #[test]
+    fn a_topic_that_was_created_again_is_another_one_to_a_session() {
+        let mut session = Session::default();
+        assert_eq!(named_as(&mut session, [1; 16], &[("a", 0, 5)]), "0.0 a0@5");
+        session.on_answer(9);
+        assert_eq!(named_as(&mut session, [2; 16], &[("a", 0, 5)]), "9.1 a0@5 -a0");
+        session.on_answer(9);
+        assert_eq!(named_as(&mut session, [2; 16], &[]), "9.2 -a0");
     }
 
     #[test]

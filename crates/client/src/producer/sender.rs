@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::{BrokerId, ErrorCode, Offset, ProducerEpoch, ProducerId};
+use model::{BrokerId, ErrorCode, Offset, ProducerEpoch, ProducerId, Uuid};
 use wire::produce::{PartitionProduceData, PartitionProduceResponse, ProduceResponse, TopicProduceData};
 use wire::{ApiKey, InitProducerIdRequest, ProduceRequest, Records, VersionRange};
 
@@ -19,10 +19,11 @@ use crate::backoff;
 use crate::client::ANY;
 use crate::connection::{Answer, Connection, Departure, Question};
 use crate::error::Error;
-use crate::metadata::TopicPartition;
+use crate::metadata::{Snapshot, TopicPartition};
+use crate::topic_names::{is_topic, versions_naming};
 
-/// Versions that name topics by their names.
-pub(crate) const PRODUCE_VERSIONS: VersionRange = VersionRange { first: 3, last: 12 };
+/// Versions we speak.
+pub(crate) const PRODUCE_VERSIONS: VersionRange = VersionRange { first: 3, last: 13 };
 
 /// Grace for an answer beyond the time the broker itself may take.
 const ANSWER_GRACE: Duration = Duration::from_secs(1);
@@ -45,8 +46,12 @@ struct Sender {
 /// One batch of a request that is under way.
 struct UnderWay {
     place: TopicPartition,
+    topic_id: Uuid,
     id: u64,
 }
+
+/// Batches to be sent with the ids of their topics; those of one topic follow each other.
+type Batches = BTreeMap<TopicPartition, (Uuid, Bytes)>;
 
 /// What a request comes to.
 enum Outcome {
@@ -113,23 +118,24 @@ impl Sender {
         let sent = !by_leader.is_empty();
         for (leader, sendings) in by_leader {
             if let Some(connection) = connections.get(&leader) {
-                self.send(connection, sendings).await;
+                self.send(connection, &snapshot, sendings).await;
             }
         }
         (sent, drained.next)
     }
 
-    async fn send(&self, connection: &Connection, sendings: Vec<Sending>) {
+    async fn send(&self, connection: &Connection, snapshot: &Snapshot, sendings: Vec<Sending>) {
         let mut under_way = Vec::new();
-        let mut batches: BTreeMap<TopicPartition, Bytes> = BTreeMap::new();
+        let mut batches = Batches::new();
         for Sending { place, id, source } in sendings {
+            let topic_id = snapshot.topic_id(&place.topic);
             match build(source) {
                 Ok(bytes) => {
                     self.shared.accumulator().on_built(&place, id, bytes.clone());
-                    batches.insert(place.clone(), bytes);
-                    under_way.push(UnderWay { place, id });
+                    batches.insert(place.clone(), (topic_id, bytes));
+                    under_way.push(UnderWay { place, topic_id, id });
                 }
-                Err(error) => self.fail(&UnderWay { place, id }, error),
+                Err(error) => self.fail(&UnderWay { place, topic_id, id }, error),
             }
         }
         if under_way.is_empty() {
@@ -151,11 +157,7 @@ impl Sender {
         }
     }
 
-    async fn submit(
-        &self,
-        connection: &Connection,
-        batches: &BTreeMap<TopicPartition, Bytes>,
-    ) -> Result<Outcome, Error> {
+    async fn submit(&self, connection: &Connection, batches: &Batches) -> Result<Outcome, Error> {
         let (question, version) = self.question(connection, batches)?;
         if self.shared.config.acks == Acks::None {
             return connection.submit_unanswered(question).await.map(Outcome::Silence);
@@ -170,18 +172,14 @@ impl Sender {
         }
     }
 
-    fn question(
-        &self,
-        connection: &Connection,
-        batches: &BTreeMap<TopicPartition, Bytes>,
-    ) -> Result<(Question, i16), Error> {
+    fn question(&self, connection: &Connection, batches: &Batches) -> Result<(Question, i16), Error> {
         let timeout_ms = self.shared.client.config().request_timeout.as_millis();
         let mut request = ProduceRequest {
             acks: self.shared.config.acks.code(),
             timeout_ms: i32::try_from(timeout_ms).unwrap_or(i32::MAX),
             ..ProduceRequest::default()
         };
-        for (place, bytes) in batches {
+        for (place, (topic_id, bytes)) in batches {
             let data = PartitionProduceData {
                 index: place.partition.0,
                 records: Records::Bytes(bytes.as_ref().into()),
@@ -190,12 +188,13 @@ impl Sender {
                 Some(topic) if topic.name == place.topic.as_str() => topic.partition_data.push(data),
                 Some(_) | None => request.topic_data.push(TopicProduceData {
                     name: place.topic.as_str().into(),
+                    topic_id: *topic_id,
                     partition_data: vec![data],
-                    ..TopicProduceData::default()
                 }),
             }
         }
-        let version = connection.version(ApiKey::Produce, PRODUCE_VERSIONS)?;
+        let versions = versions_naming(PRODUCE_VERSIONS, batches.values().map(|(topic_id, _)| *topic_id));
+        let version = connection.version(ApiKey::Produce, versions)?;
         Ok((connection.question(&request, version)?, version))
     }
 
@@ -218,7 +217,8 @@ impl Sender {
     }
 
     fn on_answer(&self, batch: &UnderWay, response: &ProduceResponse<'_>) {
-        let topic = response.responses.iter().find(|topic| topic.name == batch.place.topic.as_str());
+        let is_its = |name: &str, id: Uuid| is_topic(name, id, &batch.place.topic, batch.topic_id);
+        let topic = response.responses.iter().find(|topic| is_its(&topic.name, topic.topic_id));
         let partition = topic.and_then(|topic| {
             topic.partition_responses.iter().find(|partition| partition.index == batch.place.partition.0)
         });

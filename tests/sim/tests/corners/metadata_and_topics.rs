@@ -1,6 +1,13 @@
 //! Metadata, topics and their configuration: cases 13 to 21.
 
-use model::ErrorCode;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use client::{
+    Consumer, ConsumerConfig, Event, NewRecord, Producer, ProducerConfig, Reset, Start, TopicPartition,
+};
+use model::{ErrorCode, TopicName};
+use sim_tests::server::connect;
 use wire::alter_configs::{AlterConfigsResource, AlterableConfig as PlainConfig};
 use wire::create_partitions::CreatePartitionsTopic;
 use wire::create_topics::{CreatableReplicaAssignment, CreatableTopic, CreatableTopicResult};
@@ -171,6 +178,44 @@ fn c16_clients_are_told_the_address_they_can_come_to() {
     });
 }
 
+/// Our own client, which names topics by id where the broker knows ids. It goes on in the new topic as it does where topics go by
+/// names: the position it had is not there, so that its rule decides.
+#[test]
+fn c18_a_client_that_names_topics_by_id_follows_one_that_is_made_again() {
+    check(async |peer| {
+        let (mut connection, topic) = with_topic(&peer, &[]).await;
+        let name = TopicName::parse(&topic).unwrap();
+        let client = connect(&peer.rt, peer.address).await;
+        let producer = Producer::new(&client, ProducerConfig::default());
+        let starts = BTreeMap::from([(TopicPartition::new(name.clone(), 0), Start::Earliest)]);
+        let config = ConsumerConfig { reset: Reset::Earliest, ..ConsumerConfig::default() };
+        let mut consumer = Consumer::assigned(&client, config, &starts).await.unwrap();
+        let mut ids = BTreeSet::new();
+        for values in [&["a", "b", "c"][..], &["d"]] {
+            for value in values {
+                let record = NewRecord { value: Some(value.as_bytes()), ..NewRecord::default() };
+                producer.send(&name, record).await.unwrap().await.unwrap();
+            }
+            let mut seen = Vec::new();
+            for _ in Connection::looks() {
+                if let Event::Records(records) = consumer.poll(Duration::from_secs(1)).await.unwrap() {
+                    seen.extend(records.into_iter().map(|record| (record.offset.0, record.value.unwrap())));
+                }
+                if values.len() <= seen.len() {
+                    break;
+                }
+            }
+            let written = values.iter().map(|value| bytes::Bytes::from_static(value.as_bytes()));
+            assert_eq!(seen, (0..).zip(written).collect::<Vec<_>>());
+            ids.insert(client.snapshot().topics[&name].id);
+            connection.delete_topic(&topic).await;
+            connection.until_gone(&topic).await;
+            connection.create_topic(&topic, 1, &[]).await;
+        }
+        assert!(ids.len() == 2 && !ids.contains(&Uuid::ZERO), "{ids:?}");
+    });
+}
+
 #[test]
 fn c18_a_topic_that_is_made_again_has_another_id() {
     check(async |peer| {
@@ -178,12 +223,7 @@ fn c18_a_topic_that_is_made_again_has_another_id() {
         let before = connection.metadata(&topic).await.topic_id;
         connection.write(&topic, batch(3)).await;
         connection.delete_topic(&topic).await;
-        for _ in Connection::looks() {
-            if error(connection.metadata(&topic).await.error_code) == ErrorCode::UnknownTopicOrPartition {
-                break;
-            }
-            connection.pause().await;
-        }
+        connection.until_gone(&topic).await;
         connection.create_topic(&topic, 1, &[]).await;
         assert_ne!(connection.metadata(&topic).await.topic_id, before);
         let mut fetch = fetch_request("", 0);

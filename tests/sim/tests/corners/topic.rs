@@ -219,6 +219,17 @@ impl Connection {
         assert_eq!(error(answer.responses[0].error_code), ErrorCode::None);
     }
 
+    /// Waits until the broker knows no such topic any more.
+    pub async fn until_gone(&mut self, topic: &str) {
+        for _ in Connection::looks() {
+            if error(self.metadata(topic).await.error_code) == ErrorCode::UnknownTopicOrPartition {
+                return;
+            }
+            self.pause().await;
+        }
+        panic!("topic {topic} is still there");
+    }
+
     /// Reads partition 0 from `offset` on; what was answered.
     pub async fn fetch(&mut self, topic: &str, offset: i64) -> PartitionData<'static> {
         self.ask(&fetch_request(topic, offset), FETCH).await.responses.remove(0).partitions.remove(0)

@@ -18,6 +18,7 @@ mod pipelining;
 mod power_cuts;
 mod retention;
 mod support;
+mod topic_ids;
 mod traces;
 mod transactions;
 mod validation;
