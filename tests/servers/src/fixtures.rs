@@ -59,7 +59,8 @@ pub async fn write(target: &mut impl Target, schema: &Schema, rows: Rows) -> Res
 }
 
 /// Two owners of the partition, one after the other: the newer one's offset moves with its rows and from where it stands,
-/// and the older one moves nothing. `ask` answers a statement, with | between columns.
+/// and the older one moves nothing; nor does an offset move whose rows are refused. `ask` answers a statement, with | between
+/// columns.
 ///
 /// # Panics
 /// It is otherwise.
@@ -83,4 +84,9 @@ pub async fn check_owners<T: Target>(one: &mut T, other: &mut T, table: &str, as
     assert_eq!(other.claim("s", &[claim(Some(2))]).await.expect("it has it")[0].epoch, 3);
     assert_eq!(other.commit("s", &schema, &batch(moved(3, 15, 25))).await, Ok(true));
     assert_eq!(ask(&there), "20|90|25");
+
+    ask(&format!("ALTER TABLE {table} RENAME COLUMN id TO away"));
+    other.commit("s", &schema, &batch(moved(3, 25, 35))).await.expect_err("it has no such column");
+    ask(&format!("ALTER TABLE {table} RENAME COLUMN away TO id"));
+    assert_eq!(ask(&there), "20|90|25", "nor an offset without its rows");
 }
