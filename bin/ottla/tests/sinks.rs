@@ -21,6 +21,8 @@ mod proxy;
 mod refusals;
 #[path = "sinks/troubles.rs"]
 mod troubles;
+#[path = "sinks/unread.rs"]
+mod unread;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

@@ -145,10 +145,19 @@ async fn each(
         ends.iter().all(|(place, end)| positions.get(place).is_some_and(|position| end <= position))
     };
     while !is_at_end(&consumer) {
-        if let Event::Records(records) = consumer.poll(POLL).await? {
-            let is_before_end =
-                |record: &&Record| ends.get(&record.place()).is_some_and(|end| record.offset < *end);
-            records.iter().filter(is_before_end).for_each(&mut read);
+        match consumer.poll(POLL).await? {
+            Event::Records(records) => {
+                let is_before_end =
+                    |record: &&Record| ends.get(&record.place()).is_some_and(|end| record.offset < *end);
+                records.iter().filter(is_before_end).for_each(&mut read);
+            }
+            Event::Idle => {
+                // Whoever waits for letters is to hear why none come.
+                if let Some((_, error)) = consumer.trouble() {
+                    return Err(error);
+                }
+            }
+            Event::Assigned(_) | Event::Revoked(_) | Event::Lost(_) => {}
         }
     }
     Ok(ends)
