@@ -10,6 +10,7 @@ use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config, Error, NoTls, Statement, Transaction};
 
 use crate::fault::failed;
+use crate::newness::Newness;
 use crate::sql::Statements;
 
 /// Longest wait for a connection.
@@ -28,6 +29,7 @@ const SESSION: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval
 pub(crate) struct Connection {
     pub(crate) client: Client,
     pub(crate) prepared: Prepared,
+    pub(crate) newness: Newness,
     /// The statement that made the stage, if there is one.
     stage: Option<String>,
     task: Task,
@@ -94,7 +96,13 @@ impl Connection {
             // Whoever waits for an answer hears of the error.
             drop(connection.await);
         });
-        let connection = Connection { client, prepared: Prepared::default(), stage: None, task };
+        let connection = Connection {
+            client,
+            prepared: Prepared::default(),
+            newness: Newness::default(),
+            stage: None,
+            task,
+        };
         connection.client.batch_execute(SESSION).await.map_err(|error| failed(what, &error))?;
         Ok(connection)
     }

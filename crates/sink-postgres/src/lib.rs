@@ -11,6 +11,7 @@ mod arrays;
 mod connection;
 mod copy;
 mod fault;
+mod newness;
 mod offsets;
 mod sql;
 mod table;

@@ -112,9 +112,14 @@ impl Statements {
         Statements { table: QUOTE.table(&schema.table), puts, key: schema.key.clone() }
     }
 
-    /// Whether rows can go into these columns without another statement.
+    /// Whether rows can be copied into these columns as they are.
     pub(crate) fn is_plain(&self, columns: &[usize]) -> bool {
-        self.key.is_empty() && columns.iter().all(|&column| self.puts[column].is_plain())
+        columns.iter().all(|&column| self.puts[column].is_plain())
+    }
+
+    /// Whether rows replace what is there.
+    pub(crate) fn has_key(&self) -> bool {
+        !self.key.is_empty()
     }
 
     /// Makes the stage.

@@ -134,6 +134,34 @@ fn an_upsert_leaves_the_last_of_each_key_and_deletes() {
 }
 
 #[test]
+fn an_upsert_is_the_same_whether_its_keys_are_new_or_not() {
+    run("sink-postgres-new", async |rt, server| {
+        server.ask("CREATE TABLE t (id bigint PRIMARY KEY, n bigint, other bigint UNIQUE)");
+        let kinds = ["id", "n", "other"].map(|name| (name, ColumnType::Bigint));
+        let schema = schema(&kinds, &["id"], false);
+        let mut target = target(rt, server);
+        target.prepare(&schema).await.unwrap();
+        // None is there, half of them are, all are, none is: each batch begins a thousand keys or half as many later.
+        for (turn, first, expected) in
+            [(1, 0, "1000|1000"), (2, 500, "1500|2500"), (3, 500, "1500|3500"), (4, 1_500, "2500|7500")]
+        {
+            let mut rows = Rows::new(3);
+            for id in first..first + MANY {
+                put(&mut rows, &schema, &[&id.to_string(), &turn.to_string(), &id.to_string()]);
+            }
+            assert_eq!(write(&mut target, &schema, rows).await, Ok(true));
+            assert_eq!(server.ask("SELECT count(*), sum(n) FROM t"), expected, "turn {turn}");
+        }
+        // Another index's refusal stays one.
+        let mut rows = Rows::new(3);
+        (10_000..10_000 + MANY).for_each(|id| put(&mut rows, &schema, &[&id.to_string(), "5", "7"]));
+        let refused = write(&mut target, &schema, rows).await.unwrap_err();
+        assert_eq!((refused.fault, refused.code.as_deref()), (Fault::Refused, Some("23505")), "{refused}");
+        assert_eq!(server.ask("SELECT count(*), sum(n) FROM t"), "2500|7500");
+    });
+}
+
+#[test]
 fn a_table_that_is_there_is_written_in_its_types_and_nothing_is_changed_silently() {
     run("casts", async |rt, server| {
         server.ask(

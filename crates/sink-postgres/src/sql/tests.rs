@@ -53,7 +53,7 @@ fn rows_of_a_table_without_a_key_go_straight_into_it() {
 #[test]
 fn rows_of_a_table_with_a_key_go_over_those_that_are_there() {
     let statements = statements(&schema(&["a\"b"]));
-    assert!(!statements.is_plain(&[0]));
+    assert!(statements.has_key());
     assert_eq!(
         statements.create_stage(),
         "CREATE TEMPORARY TABLE ottla_rows (\"a\"\"b\" bigint, \"c\" jsonb, \"d\" text) ON COMMIT DELETE ROWS"
