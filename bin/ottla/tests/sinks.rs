@@ -15,6 +15,8 @@ mod database;
 mod kills;
 #[path = "sinks/looking_after.rs"]
 mod looking_after;
+#[path = "sinks/memory.rs"]
+mod memory;
 #[path = "sinks/proxy.rs"]
 mod proxy;
 #[path = "sinks/refusals.rs"]

@@ -94,6 +94,11 @@ impl Decoded<'_> {
         &self.header
     }
 
+    /// Bytes of its records, decompressed.
+    pub fn size_in_bytes(&self) -> usize {
+        self.payload.len()
+    }
+
     /// Iterates its records; stops after the first that cannot be read.
     pub fn records(&self) -> Records<'_> {
         Records { header: self.header, rest: &self.payload, index: 0 }

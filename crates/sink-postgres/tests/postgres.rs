@@ -135,10 +135,10 @@ fn an_upsert_leaves_the_last_of_each_key_and_deletes() {
 
 #[test]
 fn an_upsert_is_the_same_whether_its_keys_are_new_or_not() {
-    run("sink-postgres-new", async |rt, server| {
+    run("newness", async |rt, server| {
         server.ask("CREATE TABLE t (id bigint PRIMARY KEY, n bigint, other bigint UNIQUE)");
         let kinds = ["id", "n", "other"].map(|name| (name, ColumnType::Bigint));
-        let schema = schema(&kinds, &["id"], false);
+        let schema = schema("t", &kinds, &["id"], false);
         let mut target = target(rt, server);
         target.prepare(&schema).await.unwrap();
         // None is there, half of them are, all are, none is: each batch begins a thousand keys or half as many later.

@@ -36,7 +36,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pages of the write-ahead log between two copies of it into the file, and of the cache, KiB: what a large batch changes is
 /// copied once, and written to the log once.
 const SETTINGS: &str =
-    "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -16384";
+    "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -8192";
 
 /// A database: a file.
 pub struct Sqlite {

@@ -6,6 +6,7 @@ use rt::channel::mpsc;
 use rt::{Rt, Task};
 
 use crate::dead_letter::{DeadLetter, DeadLetters};
+use crate::rows::Rows;
 use crate::schema::Schema;
 use crate::target::{Batch, Claim, Granted, Target, TargetError};
 
@@ -24,7 +25,8 @@ pub(crate) enum Outcome {
 
 /// What became of a batch.
 pub(crate) struct Committed {
-    pub(crate) rows: usize,
+    /// What was to be written.
+    pub(crate) rows: Rows,
     pub(crate) letters: usize,
     /// Where it brings the partitions.
     pub(crate) offsets: Vec<(TopicPartition, Offset)>,
@@ -119,7 +121,7 @@ impl<T: Target> Clerk<T> {
                 Order::Commit { letters, batch } => {
                     let result = self.commit(&letters, &batch).await;
                     let offsets = batch.moves.into_iter().map(|moved| (moved.place, moved.next)).collect();
-                    let (rows, letters) = (batch.rows.len(), letters.len());
+                    let (rows, letters) = (batch.rows, letters.len());
                     Outcome::Committed(Committed { rows, letters, offsets, result })
                 }
             };

@@ -15,6 +15,6 @@ pub struct Flush {
 
 impl Default for Flush {
     fn default() -> Flush {
-        Flush { rows: 50_000, bytes: 16 * 1024 * 1024, age: Duration::from_millis(500) }
+        Flush { rows: 50_000, bytes: 8 * 1024 * 1024, age: Duration::from_millis(500) }
     }
 }

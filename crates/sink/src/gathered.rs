@@ -11,6 +11,9 @@ use crate::rows::Rows;
 /// Most letters of a batch.
 const LETTERS_MAX: usize = 1_000;
 
+/// Most bytes of a batch, whatever is asked for; far less than what texts may be (`Rows`, W3).
+const BYTES_MAX: usize = 1 << 30;
+
 /// Rows, letters, and how many records they were.
 pub(crate) struct Gathered {
     pub(crate) rows: Rows,
@@ -25,16 +28,16 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    /// Nothing, for rows of so many columns.
-    pub(crate) fn new(width: usize) -> Gathered {
-        Gathered {
-            rows: Rows::new(width),
-            letters: Vec::new(),
-            records: 0,
-            last: None,
-            since: None,
-            letters_bytes: 0,
-        }
+    /// Nothing; rows go into these, of which there are none.
+    pub(crate) fn new(rows: Rows) -> Gathered {
+        Gathered { rows, letters: Vec::new(), records: 0, last: None, since: None, letters_bytes: 0 }
+    }
+
+    /// Forgets all of it, and keeps its memory for what comes next.
+    pub(crate) fn clear(&mut self) {
+        self.rows.clear();
+        self.letters.clear();
+        (self.records, self.last, self.since, self.letters_bytes) = (0, None, None, 0);
     }
 
     pub(crate) fn push_letter(&mut self, letter: DeadLetter) {
@@ -46,7 +49,7 @@ impl Gathered {
     pub(crate) fn is_full(&self, flush: &Flush, records_max: usize) -> bool {
         records_max <= self.records
             || flush.rows <= self.rows.len()
-            || flush.bytes <= self.rows.size_in_bytes() + self.letters_bytes
+            || flush.bytes.min(BYTES_MAX) <= self.rows.size_in_bytes() + self.letters_bytes
             || LETTERS_MAX <= self.letters.len()
     }
 

@@ -14,6 +14,10 @@ use crate::schema::{Column, ColumnType, Source};
 /// Records that are looked at.
 const SAMPLE_RECORDS: usize = 1_000;
 
+/// Bytes of an answer and of one partition in it: more is not looked at.
+const FETCH_BYTES: usize = 1024 * 1024;
+const PARTITION_BYTES: usize = 256 * 1024;
+
 /// How long nothing has to come for what came to be enough.
 const SAMPLE_WAIT: std::time::Duration = std::time::Duration::from_millis(500);
 
@@ -30,7 +34,12 @@ pub async fn sample(client: &Client, definition: &Definition) -> Result<Vec<Colu
             places.map(|partition| (TopicPartition { topic: name.clone(), partition }, Start::Earliest)),
         );
     }
-    let config = ConsumerConfig { isolation: client::Isolation::ReadCommitted, ..ConsumerConfig::default() };
+    let config = ConsumerConfig {
+        fetch_bytes: FETCH_BYTES,
+        partition_bytes: PARTITION_BYTES,
+        isolation: client::Isolation::ReadCommitted,
+        ..ConsumerConfig::default()
+    };
     let mut consumer = Consumer::assigned(client, config, &starts).await?;
     let (mut inference, mut seen) = (Inference::default(), 0);
     while seen < SAMPLE_RECORDS {

@@ -8,6 +8,8 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use crate::flush::Flush;
+
 /// One value of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -66,6 +68,14 @@ impl Rows {
         Rows { width, values: Vec::new(), texts: String::new(), deletions: Vec::new() }
     }
 
+    /// None yet, of so many columns, and room for what a batch has, so that it does not move while it grows. Memory that is not
+    /// written to is not taken.
+    pub(crate) fn with_room(width: usize, flush: &Flush) -> Rows {
+        let bytes = flush.bytes.min(Flush::default().bytes);
+        let values = flush.rows.saturating_mul(width).min(bytes / size_of::<Value>());
+        Rows { values: Vec::with_capacity(values), texts: String::with_capacity(bytes), ..Rows::new(width) }
+    }
+
     /// How many rows there are.
     pub fn len(&self) -> usize {
         self.values.len() / self.width
@@ -90,6 +100,18 @@ impl Rows {
     pub fn text(&self, at: &Range<u32>) -> &str {
         let [start, end] = [at.start, at.end].map(|at| usize::try_from(at).expect("a pointer has 32 bits"));
         &self.texts[start..end]
+    }
+
+    /// Takes all rows out, and keeps their memory for the next ones.
+    pub(crate) fn clear(&mut self) {
+        self.values.clear();
+        self.texts.clear();
+        self.deletions.clear();
+    }
+
+    /// How many values a row has.
+    pub(crate) fn width(&self) -> usize {
+        self.width
     }
 
     /// Appends a row without values and returns what takes it back or fills it.

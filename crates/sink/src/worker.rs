@@ -4,7 +4,7 @@
 //! - Y2 Whatever goes wrong, rows that are not in the table yet are dropped and read again from where the database
 //!   stands: there is one way back, and it is the way in.
 //! - Y3 A database that is slow or away holds up reading, never the membership; at most one batch is on its way to it and
-//!   one is being filled.
+//!   one is being filled, and these two take turns at the same memory.
 //! - Y4 The table grows between batches only, and what was read for the narrower one is read again.
 //! - Y5 A batch leaves only after the cluster said, later than its last record was read, that its topics are the ones whose
 //!   offsets the database has.
@@ -27,6 +27,7 @@ use crate::gathered::Gathered;
 use crate::ledger::{Ledger, Verdict};
 use crate::note::Note;
 use crate::origins::origins;
+use crate::rows::Rows;
 use crate::schema::{Column, Schema};
 use crate::search::Search;
 use crate::target::{Batch, Fault, Target, TargetError};
@@ -42,11 +43,13 @@ const GROUP_COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Bytes of an answer and of one partition in it: what is fetched ahead is a good part of a worker's memory.
-const FETCH_BYTES: usize = 4 * 1024 * 1024;
-const PARTITION_BYTES: usize = 1024 * 1024;
+const FETCH_BYTES: usize = 2 * 1024 * 1024;
+const PARTITION_BYTES: usize = 512 * 1024;
 
-/// Records that are decoded between two looks at the database.
-const POLL_RECORDS: usize = 5_000;
+/// Records that are decoded between two looks at the database, and their bytes: by so much a batch may be larger than it is
+/// to be.
+const POLL_RECORDS: usize = 2_000;
+const POLL_BYTES: usize = 512 * 1024;
 
 /// A worker at work.
 pub struct Worker<F> {
@@ -60,6 +63,8 @@ pub struct Worker<F> {
     desk: Desk,
     /// What was read and is in no batch yet.
     gathered: Gathered,
+    /// Room for the next batch, while none is under way.
+    spare: Option<Rows>,
     /// Of the batch under way: how many records it has, and the last one.
     sent: (usize, Option<(TopicPartition, Offset)>),
     search: Search,
@@ -97,6 +102,7 @@ impl<F: FnMut(Note)> Worker<F> {
             fetch_bytes: FETCH_BYTES,
             partition_bytes: PARTITION_BYTES,
             poll_records: POLL_RECORDS.min(definition.flush.rows),
+            poll_bytes: POLL_BYTES.min(definition.flush.bytes),
             reset: Reset::Fail,
             isolation: Isolation::ReadCommitted,
             ..ConsumerConfig::default()
@@ -118,7 +124,8 @@ impl<F: FnMut(Note)> Worker<F> {
             transform: Box::new(transform),
             ledger: Ledger::default(),
             desk: Desk::open(&rt, target, dead_letters, definition.name.clone(), schema.clone()),
-            gathered: Gathered::new(schema.columns.len()),
+            gathered: Gathered::new(Rows::with_room(schema.columns.len(), &definition.flush)),
+            spare: None,
             sent: (0, None),
             search: Search::default(),
             growing: None,
@@ -268,7 +275,8 @@ impl<F: FnMut(Note)> Worker<F> {
             return self.start_over();
         }
         let moves = self.ledger.send(&self.consumer.positions());
-        let gathered = std::mem::replace(&mut self.gathered, Gathered::new(self.schema.columns.len()));
+        let room = self.spare.take().unwrap_or_else(|| self.room());
+        let gathered = std::mem::replace(&mut self.gathered, Gathered::new(room));
         if !moves.is_empty() {
             self.sent = (gathered.records, gathered.last);
             self.desk.commit(gathered.letters, Batch { rows: gathered.rows, moves }).await;
@@ -279,7 +287,7 @@ impl<F: FnMut(Note)> Worker<F> {
         match event {
             Event::Records(records) => self.on_records(records).await?,
             Event::Assigned(places) => {
-                self.forget_gathered();
+                self.gathered.clear();
                 self.ledger.assign(places.iter().cloned(), self.rt.now());
                 (self.note)(Note::Assigned(places));
             }
@@ -300,7 +308,7 @@ impl<F: FnMut(Note)> Worker<F> {
 
     fn on_revoked(&mut self) {
         self.ledger.clear();
-        self.forget_gathered();
+        self.gathered.clear();
         self.done.clear();
         self.reached.clear();
         (self.note)(Note::Revoked);
@@ -509,24 +517,28 @@ impl<F: FnMut(Note)> Worker<F> {
         let is_new = |column: &&Column| !self.schema.columns.iter().any(|known| known.name == column.name);
         let new = schema.columns.iter().filter(is_new).map(|column| column.name.clone()).collect();
         self.schema = schema;
-        self.forget_gathered();
+        self.spare = None;
+        self.gathered = Gathered::new(self.room());
         (self.note)(Note::Grown(new));
     }
 
     fn on_committed(&mut self, committed: Committed) {
-        let Committed { rows, letters, offsets, result } = committed;
+        let Committed { mut rows, letters, offsets, result } = committed;
         let (records, last) = std::mem::take(&mut self.sent);
+        let count = rows.len();
+        rows.clear();
+        self.spare = (rows.width() == self.schema.columns.len()).then_some(rows);
         match result {
             Ok(true) => {
                 self.on_success();
                 self.search.on_passed(records, &offsets);
                 self.done.extend(offsets.iter().cloned());
                 self.reached.extend(offsets.iter().cloned());
-                (self.note)(Note::Committed { rows, letters, offsets });
+                (self.note)(Note::Committed { rows: count, letters, offsets });
             }
             Ok(false) => self.start_over(),
             // Without rows it is nothing that a record says.
-            Err(error @ TargetError { fault: Fault::Refused, .. }) if 0 < rows => {
+            Err(error @ TargetError { fault: Fault::Refused, .. }) if 0 < count => {
                 self.search.on_refused(records, last, error);
                 self.start_over();
             }
@@ -539,14 +551,15 @@ impl<F: FnMut(Note)> Worker<F> {
 
     /// Reads everything of ours again from where the database stands (Y2).
     fn start_over(&mut self) {
-        self.forget_gathered();
+        self.gathered.clear();
         let read: BTreeSet<_> = self.consumer.positions().into_keys().collect();
         read.iter().for_each(|place| self.consumer.pause(place));
         self.ledger.on_doubt(self.rt.now().max(self.retry_at));
     }
 
-    fn forget_gathered(&mut self) {
-        self.gathered = Gathered::new(self.schema.columns.len());
+    /// Room for rows as they are now.
+    fn room(&self) -> Rows {
+        Rows::with_room(self.schema.columns.len(), &self.definition.flush)
     }
 
     fn on_trouble(&mut self, trouble: String) {

@@ -65,16 +65,12 @@ impl Process {
         Client::connect(rt, config).await.expect("a broker that answers")
     }
 
-    /// A figure of its memory, bytes: `VmRSS` is what it holds, `VmHWM` the most that it ever held (`proc_pid_status(5)`).
+    /// See [`memory_bytes`].
     ///
     /// # Panics
-    /// The system does not tell.
+    /// As there.
     pub fn memory_bytes(&self, figure: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(path).expect("a process that runs");
-        let told = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
-        let kib = told.and_then(|told| told.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        kib.unwrap_or_else(|| panic!("{figure} in {status}")) * 1024
+        memory_bytes(self.child.id(), figure)
     }
 
     /// What it has open; the path of a file that is gone by its name ends in ` (deleted)` (`proc_pid_fd(5)`).
@@ -111,6 +107,18 @@ impl Process {
         assert!(Command::new("kill").arg(pid).status().expect("kill").success());
         assert!(self.child.wait().expect("an end").success());
     }
+}
+
+/// A figure of a process's memory, bytes: `VmRSS` is what it holds, `VmHWM` the most that it ever held (`proc_pid_status(5)`).
+///
+/// # Panics
+/// The system does not tell.
+pub fn memory_bytes(pid: u32, figure: &str) -> u64 {
+    let path = format!("/proc/{pid}/status");
+    let status = std::fs::read_to_string(path).expect("a process that runs");
+    let told = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
+    let kib = told.and_then(|told| told.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.unwrap_or_else(|| panic!("{figure} in {status}")) * 1024
 }
 
 impl Drop for Process {

@@ -131,5 +131,5 @@ AND IF NEED BE
   at = { from = \"timestamp\" }          # key topic partition offset timestamp headers
   [flush]                              # a transaction each time one of these is reached
   rows = 50000
-  bytes = 16777216
+  bytes = 8388608
   age_ms = 500";

@@ -401,8 +401,8 @@ impl Fetcher {
 
     /// Records that are ready, about as many as a poll should return.
     pub(super) fn take(&mut self) -> Result<Option<Vec<Record>>, Error> {
-        let mut records = Vec::new();
-        while records.len() < self.config.poll_records {
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        while records.len() < self.config.poll_records && bytes < self.config.poll_bytes {
             let Some(ready) = self.ready.front_mut() else { break };
             let reading =
                 self.partitions.get_mut(&ready.place).filter(|reading| reading.lease == ready.lease);
@@ -417,7 +417,10 @@ impl Fetcher {
             };
             reading.ready_bytes -= batch.len();
             match read_batch(&ready.place, reading.position, &batch, &mut ready.aborted, &mut records) {
-                Ok(next) => reading.position = reading.position.max(next),
+                Ok((next, size)) => {
+                    reading.position = reading.position.max(next);
+                    bytes += size;
+                }
                 Err(error) => {
                     let (place, position) = (ready.place.clone(), reading.position);
                     // Nothing behind it may come before it (K1): it is fetched again, and the caller hears of it again,
@@ -500,14 +503,15 @@ fn split_batch(bytes: &mut Bytes) -> Option<Bytes> {
     (size <= bytes.len()).then(|| bytes.split_to(size))
 }
 
-/// Appends the records of a batch from `position` on, unless it is left out; returns the offset after it.
+/// Appends the records of a batch from `position` on, unless it is left out; returns the offset after it, and how many bytes
+/// its records are.
 fn read_batch(
     place: &TopicPartition,
     position: Offset,
     batch: &Bytes,
     aborted: &mut AbortedTransactions,
     records: &mut Vec<Record>,
-) -> Result<Offset, Error> {
+) -> Result<(Offset, usize), Error> {
     let bad = |error: record::BatchError| Error::BadBatch {
         topic: place.topic.clone(),
         partition: place.partition,
@@ -515,7 +519,7 @@ fn read_batch(
     };
     let header = record::check(batch).map_err(bad)?;
     if aborted.leave_out(&header) {
-        return Ok(header.next_offset());
+        return Ok((header.next_offset(), 0));
     }
     let decoded = record::decode(batch, model::limits::DECOMPRESSED_BATCH_BYTES_MAX).map_err(bad)?;
     for view in decoded.records() {
@@ -524,7 +528,7 @@ fn read_batch(
             records.push(owned(place, &header, batch, &view));
         }
     }
-    Ok(header.next_offset())
+    Ok((header.next_offset(), decoded.size_in_bytes()))
 }
 
 fn owned(place: &TopicPartition, header: &BatchHeader, batch: &Bytes, view: &RecordView<'_>) -> Record {

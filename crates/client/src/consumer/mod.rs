@@ -44,6 +44,8 @@ pub struct ConsumerConfig {
     pub partition_bytes: usize,
     /// Records one `poll` returns, about: batches are never split.
     pub poll_records: usize,
+    /// Bytes of the records that one `poll` returns, decompressed, about.
+    pub poll_bytes: usize,
     /// Where to go on when a position is not there (any more), and where a group starts that never committed.
     pub reset: Reset,
     /// Which records of transactions to read.
@@ -57,6 +59,7 @@ impl Default for ConsumerConfig {
             fetch_bytes: 32 * 1024 * 1024,
             partition_bytes: 2 * 1024 * 1024,
             poll_records: 2_000,
+            poll_bytes: 16 * 1024 * 1024,
             reset: Reset::Latest,
             isolation: Isolation::default(),
         }
