@@ -253,7 +253,7 @@ fn a_broker_that_nothing_can_be_written_on_says_so_ends_and_keeps_what_it_acknow
 #[test]
 fn bytes_that_cannot_be_read_in_the_middle_of_an_answer_end_its_connection_and_are_refused_then() {
     let disk = Disk::new("reads");
-    let (broker, _) = start(&disk);
+    let (broker, said) = start(&disk);
     let (disk, broker) = (&disk, &broker);
     rt::os::run(|rt| async move {
         let client = broker.client(&rt).await;
@@ -267,7 +267,7 @@ fn bytes_that_cannot_be_read_in_the_middle_of_an_answer_end_its_connection_and_a
         disk.end_within(&disk.path("mounted/data/lost-0/00000000000000000000.log"));
         assert_eq!(fetch(&mut connection, &place, 0).await, None, "the answer was under way");
         let mut connection = Raw::connect(&rt, broker.address()).await.unwrap();
-        for offset in [79, 60] {
+        for offset in [79, 60, 79, 60, 60] {
             let refused = fetch(&mut connection, &place, offset).await;
             assert_eq!(refused, Some((ErrorCode::KafkaStorageError, 0)), "{offset}");
         }
@@ -280,4 +280,13 @@ fn bytes_that_cannot_be_read_in_the_middle_of_an_answer_end_its_connection_and_a
         }
     })
     .unwrap();
+    let told = fs::read_to_string(&said).unwrap();
+    let of_it: Vec<&str> = told.lines().filter(|line| line.contains("lost-0")).collect();
+    assert!(
+        of_it.len() == 2
+            && of_it.iter().all(|line| line.contains(
+                "/lost-0/00000000000000000000.log: Input/output error (os error 5), in the batch at byte "
+            )),
+        "each of the two places once: {told}"
+    );
 }

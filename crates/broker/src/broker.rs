@@ -27,6 +27,7 @@ use crate::admin::draw_uuid;
 use crate::checkpointer::{self, Checkpointer};
 use crate::cleaner;
 use crate::coordinator::{Coordinators, TransactionSettings};
+use crate::damage::Damage;
 use crate::disk::{self, DiskSpace};
 use crate::fetch_sessions::FetchSessions;
 use crate::flusher;
@@ -162,6 +163,7 @@ impl Broker {
             producer_ids: ProducerIds::default(),
             checkpointer: Checkpointer::new(rt, Arc::clone(&storage)),
             disk,
+            damage: Damage::default(),
             admission: Admission::new(ConnectionLimits::default()),
             host_limits: HostLimits::default(),
             listeners: Listeners::new(open),

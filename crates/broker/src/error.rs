@@ -150,7 +150,7 @@ impl PartitionError {
                 PartitionError::OffsetOutOfRange { asked, log_start: start, log_end: end }
             }
             ReadError::Corrupt(corruption) => PartitionError::Corrupt(corruption.to_string()),
-            ReadError::Cold | ReadError::Io(_) | ReadError::Closed => {
+            ReadError::Cold | ReadError::Io(_) | ReadError::Unreadable(_) | ReadError::Closed => {
                 PartitionError::Storage(error.to_string())
             }
         }

@@ -18,6 +18,7 @@ mod cleaner;
 #[cfg(test)]
 mod compat;
 mod coordinator;
+mod damage;
 mod disk;
 mod endpoint;
 mod error;

@@ -21,6 +21,7 @@ use rt::channel::watch;
 
 use crate::checkpointer::Checkpointer;
 use crate::coordinator::{CoordinatorError, Coordinators, Groups, Transactions};
+use crate::damage::Damage;
 use crate::disk::DiskSpace;
 use crate::error::PartitionError;
 use crate::fetch_sessions::FetchSessions;
@@ -51,6 +52,7 @@ pub struct Node {
     pub(crate) producer_ids: ProducerIds,
     pub(crate) checkpointer: Checkpointer,
     pub(crate) disk: DiskSpace,
+    pub(crate) damage: Damage,
     /// Counts connections and lets no more in than configured.
     pub(crate) admission: Admission,
     pub(crate) host_limits: HostLimits,

@@ -2,7 +2,7 @@
 //! found while there may still be a copy elsewhere.
 //!
 //! - S1 One piece at a time, off the lanes and the workers; between two pieces it rests as long as the rate asks.
-//! - S2 What is found bad is said once a pass, and refused to whoever reads it from then on.
+//! - S2 What is found bad is said, unless it was, and refused to whoever reads it from then on.
 //!
 //! What the page cache holds is read from there: the disk below is seen only once the cache has let go.
 
@@ -43,11 +43,7 @@ async fn scrub(rt: &Rt, node: &Node, partition: &Partition) {
         let reader = partition.reader.clone();
         let scrubbed = rt.blocking(move || reader.scrub(place, SCRUB_PIECE_BYTES)).await;
         if let Some(error) = scrubbed.found {
-            tracing::error!(
-                "{}-{}: {error}; reads of it are refused, and a copy of the file is needed",
-                partition.topic,
-                partition.id.partition
-            );
+            node.damage.tell(partition, &error);
         }
         let Some(next) = scrubbed.next else { return };
         place = next;

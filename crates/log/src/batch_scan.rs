@@ -51,18 +51,10 @@ const CONTROL_BATCH_BYTES_MAX: usize = 4096;
 /// Why a walk stopped before its end.
 #[derive(Debug)]
 pub(crate) enum ScanError {
-    Io(io::Error),
+    /// The file system refused what lies at `position`.
+    Io { position: u64, error: io::Error },
     /// What lies at `position` is no sound batch.
-    Bad {
-        position: u64,
-        error: BatchError,
-    },
-}
-
-impl From<io::Error> for ScanError {
-    fn from(error: io::Error) -> ScanError {
-        ScanError::Io(error)
-    }
+    Bad { position: u64, error: BatchError },
 }
 
 /// Read at once when only headers are wanted: an index interval and a little more.
@@ -93,7 +85,8 @@ impl<'a> BatchScan<'a> {
         }
         let position = self.position;
         let bad = |error| ScanError::Bad { position, error };
-        let header = BatchHeader::parse(self.window(BATCH_HEADER_BYTES)?).map_err(bad)?;
+        let refused = |error| ScanError::Io { position, error };
+        let header = BatchHeader::parse(self.window(BATCH_HEADER_BYTES).map_err(refused)?).map_err(bad)?;
         let size = header.size_in_bytes();
         let left = self.end - position;
         if left < bytes(size) || UNSYNCED_BYTES_MAX < bytes(size) {
@@ -101,7 +94,7 @@ impl<'a> BatchScan<'a> {
             return Err(bad(BatchError::Truncated { have, need: size }));
         }
         if self.depth == Depth::Checksums {
-            record::check(self.window(size)?).map_err(bad)?;
+            record::check(self.window(size).map_err(refused)?).map_err(bad)?;
         }
         self.position += bytes(size);
         Ok(Some(Found { position, header }))

@@ -258,7 +258,7 @@ impl FolderCheck {
                     walked.bad = Some((position, error.to_string()));
                     return Ok(walked);
                 }
-                Err(ScanError::Io(error)) => {
+                Err(ScanError::Io { error, .. }) => {
                     walked.bad = Some((at, error.to_string()));
                     return Ok(walked);
                 }

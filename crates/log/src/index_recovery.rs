@@ -118,7 +118,7 @@ impl Replay<'_> {
                 self.next = found.header.base_offset;
                 Ok((segment, floor.position()))
             }
-            Err(ScanError::Io(error)) => Err(error.into()),
+            Err(ScanError::Io { error, .. }) => Err(error.into()),
             Ok(_) | Err(ScanError::Bad { .. }) => {
                 self.report.rebuilt_indexes += 1;
                 Ok((self.segment_indexed_to(base, size, Vec::new(), Vec::new())?, 0))

@@ -57,7 +57,7 @@ pub use data_dir::{Checkpoint, DataDir, DataDirError, Offsets, OwnFile, Owner};
 pub use group_commit::GroupCommit;
 pub use leader_epochs::LeaderEpochs;
 pub use log::{Appended, Log, OpenOptions};
-pub use log_error::{Corruption, Damage, LogError, ReadError};
+pub use log_error::{Corruption, Damage, LogError, ReadError, Unreadable};
 pub use meta_properties::MetaProperties;
 pub use open_files::OpenFiles;
 pub use partition_folder::{PartitionFolder, PartitionName};

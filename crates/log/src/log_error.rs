@@ -64,6 +64,23 @@ impl fmt::Display for Corruption {
     }
 }
 
+/// Bytes of a log that the disk does not give back.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// The file.
+    pub path: PathBuf,
+    /// The first byte of the batch among which they are.
+    pub position: u64,
+    /// What the file system says, with the file's name.
+    pub error: io::Error,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, in the batch at byte {}", self.error, self.position)
+    }
+}
+
 /// Why an operation of the writer failed.
 #[derive(Debug)]
 pub enum LogError {
@@ -174,8 +191,10 @@ pub enum ReadError {
     /// The range was never checked and the caller asked not to wait for that; ask again with [`crate::Cold::Check`]
     /// where blocking is fine.
     Cold,
-    /// The file system refused.
+    /// The file system refused something beside batches: to open a file, or to read an index.
     Io(io::Error),
+    /// The range cannot be read.
+    Unreadable(Unreadable),
     /// The range is damaged.
     Corrupt(Corruption),
     /// The log was closed or deleted.
@@ -188,6 +207,7 @@ impl fmt::Display for ReadError {
             ReadError::OutOfRange { start, end } => write!(f, "the log reaches from offset {start} to {end}"),
             ReadError::Cold => f.write_str("the range has to be checked first"),
             ReadError::Io(error) => write!(f, "{error}"),
+            ReadError::Unreadable(unreadable) => write!(f, "{unreadable}"),
             ReadError::Corrupt(corruption) => write!(f, "{corruption}"),
             ReadError::Closed => f.write_str("the log is closed"),
         }

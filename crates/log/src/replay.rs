@@ -129,7 +129,7 @@ impl Replay<'_> {
         let torn = loop {
             match scan.next() {
                 Ok(None) => break None,
-                Err(ScanError::Io(error)) => return Err(error.into()),
+                Err(ScanError::Io { error, .. }) => return Err(error.into()),
                 Err(ScanError::Bad { position, error }) => break Some((position, Damage::Batch(error))),
                 Ok(Some(found)) if !self.may_follow(base, &found.header) => {
                     let what = Damage::OffsetOrder { expected: self.next, found: found.header.base_offset };

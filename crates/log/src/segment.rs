@@ -24,7 +24,7 @@ use crate::checked_ranges::CheckedRanges;
 use crate::folder::Folder;
 use crate::index_file::IndexFile;
 use crate::locks::{lock, read, write};
-use crate::log_error::{Corruption, Damage, LogError, ReadError};
+use crate::log_error::{Corruption, Damage, LogError, ReadError, Unreadable};
 use crate::names::Kind;
 use crate::offset_index::OffsetEntry;
 use crate::reader::Cold;
@@ -459,7 +459,10 @@ impl Segment {
     /// Makes a failed walk an error of this segment.
     pub(crate) fn scanned(&self, next: Result<Option<Found>, ScanError>) -> Result<Option<Found>, ReadError> {
         next.map_err(|error| match error {
-            ScanError::Io(error) => ReadError::Io(error),
+            ScanError::Io { position, error } => {
+                let path = self.folder.path(self.base, Kind::Log);
+                ReadError::Unreadable(Unreadable { path, position, error })
+            }
             ScanError::Bad { position, error } => {
                 ReadError::Corrupt(self.corruption(position, Damage::Batch(error)))
             }
@@ -476,6 +479,9 @@ impl From<ReadError> for LogError {
         match error {
             ReadError::Io(error) => LogError::Io(error),
             ReadError::Corrupt(corruption) => LogError::Corrupt(corruption),
+            ReadError::Unreadable(unreadable) => {
+                LogError::Io(io::Error::new(unreadable.error.kind(), unreadable.to_string()))
+            }
             ReadError::OutOfRange { .. } | ReadError::Cold | ReadError::Closed => {
                 LogError::Io(io::Error::other(error.to_string()))
             }

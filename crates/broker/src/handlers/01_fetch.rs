@@ -231,7 +231,7 @@ async fn read(call: &Call<'_>, wanted: &Wanted, limits: &Limits, left: u64, firs
         }
         done => done,
     };
-    let failed = |error| PartitionError::reading(from, error);
+    let failed = |error| call.node.damage.read_failed(&partition, from, error);
     let read = read.map_err(failed)?;
     let aborted = match nothing.aborted {
         Some(_) => Some(aborted_in(call, &partition, &read, from, up_to).await.map_err(failed)?),

@@ -134,7 +134,7 @@ async fn by_record(
 ) -> Result<Found, PartitionError> {
     let reader = partition.reader.clone();
     let found = call.node.rt().blocking(move || find(&reader, end)).await;
-    let found = found.map_err(|error| PartitionError::reading(end, error))?;
+    let found = found.map_err(|error| call.node.damage.read_failed(partition, end, error))?;
     Ok(found.map_or(Found::NOTHING, |(offset, timestamp)| Found {
         offset,
         timestamp,

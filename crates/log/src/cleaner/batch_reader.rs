@@ -46,7 +46,8 @@ impl BatchReader {
         }
         let position = self.position;
         let bad = |error| ScanError::Bad { position, error };
-        self.fill(BATCH_HEADER_BYTES)?;
+        let refused = |error| ScanError::Io { position, error };
+        self.fill(BATCH_HEADER_BYTES).map_err(refused)?;
         let header = BatchHeader::parse(self.window()).map_err(bad)?;
         let size = header.size_in_bytes();
         let left = self.end - position;
@@ -54,7 +55,7 @@ impl BatchReader {
             let have = usize::try_from(left).unwrap_or(usize::MAX);
             return Err(bad(BatchError::Truncated { have, need: size }));
         }
-        self.fill(size)?;
+        self.fill(size).map_err(refused)?;
         self.position += bytes(size);
         let from = usize::try_from(position - self.buffer_at).unwrap_or(usize::MAX);
         let whole = self.buffer.get(from..).unwrap_or_default();

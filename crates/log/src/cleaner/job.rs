@@ -130,7 +130,11 @@ impl CleanError {
             | CleanError::KeyMapFull { .. }
             | CleanError::GroupTooLarge { .. } => true,
             CleanError::Read(
-                ReadError::Io(_) | ReadError::OutOfRange { .. } | ReadError::Cold | ReadError::Closed,
+                ReadError::Io(_)
+                | ReadError::Unreadable(_)
+                | ReadError::OutOfRange { .. }
+                | ReadError::Cold
+                | ReadError::Closed,
             )
             | CleanError::Write(_) => false,
         }

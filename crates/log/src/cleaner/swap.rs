@@ -197,7 +197,7 @@ fn end_of(folder: &Folder, path: &std::path::Path) -> io::Result<Offset> {
             Ok(Some(found)) => end = found.header.next_offset(),
             // What is damaged is found when the segment is read; which segments it replaces, it says up to there.
             Ok(None) | Err(ScanError::Bad { .. }) => return Ok(end),
-            Err(ScanError::Io(error)) => return Err(error),
+            Err(ScanError::Io { error, .. }) => return Err(error),
         }
     }
 }

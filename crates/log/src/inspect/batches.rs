@@ -50,7 +50,7 @@ impl Batches {
         let found = match BatchScan::new(&self.file, position, self.end, Depth::Headers).next() {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
-            Err(ScanError::Io(error)) => return Err(error),
+            Err(ScanError::Io { error, .. }) => return Err(error),
             Err(ScanError::Bad { error, .. }) => {
                 // Without a length nothing says where the next batch begins.
                 self.position = self.end;

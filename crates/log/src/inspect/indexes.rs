@@ -106,7 +106,7 @@ pub fn check_time_index(fs: &Fs, log: &Path, found: &mut Found<TimeIndexEntry>) 
             Ok(Some(batch)) => batches.push((batch.header.last_offset(), batch.header.max_timestamp)),
             Ok(None) => break true,
             Err(ScanError::Bad { .. }) => break false,
-            Err(ScanError::Io(error)) => return Err(error),
+            Err(ScanError::Io { error, .. }) => return Err(error),
         }
     };
     for &(at, TimeIndexEntry { timestamp, offset }) in &found.items {
