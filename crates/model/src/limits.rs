@@ -26,6 +26,9 @@ pub const FETCH_BYTES_MAX: usize = 55 * 1024 * 1024;
 /// Appends that may queue before one partition's writer.
 pub const APPEND_QUEUE_MAX: usize = 1024;
 
+/// Bytes of appends that lie before a lane's writer while a sync is under way; more wake it, to be written meanwhile.
+pub const APPEND_QUEUED_BYTES: usize = 1024 * 1024;
+
 /// Bytes one `pwritev` gathers at the most, so that one write never holds up the sync behind it for long.
 pub const APPEND_GATHER_BYTES_MAX: usize = 4 * 1024 * 1024;
 

@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use config::TopicConfig;
+use config::{Durability, TopicConfig};
 use log::{ActiveProducer, Cleaned, LastBatch, LogReader, Marker, PutAway, Retention, Verified};
 use model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs, TopicName, TopicPartition};
 use record::{CheckedBatch, EndTransaction};
@@ -16,7 +16,8 @@ use replica::Acks;
 use rt::channel::{Notify, oneshot};
 use rustc_hash::FxHashMap;
 
-use super::lane::{Command, LaneSender};
+use super::inbox::LaneSender;
+use super::lane::Command;
 use crate::error::PartitionError;
 
 /// Where an append ended up.
@@ -262,8 +263,15 @@ impl Partition {
         acks: Option<Acks>,
     ) -> oneshot::Receiver<AppendReply> {
         let (reply, receiver) = oneshot::channel();
+        let is_patient = acks.is_some() && self.config().durability == Durability::Disk;
+        let bytes = batch.size_in_bytes();
         let command = Command::Append { partition: self.id, origin, batch, acks, reply };
-        if let Err(refused) = self.lane.send(command).await {
+        let sent = if is_patient {
+            self.lane.send_patient(command, bytes).await
+        } else {
+            self.lane.send(command).await
+        };
+        if let Err(refused) = sent {
             refused.refuse(Err(AppendError::NotLeader));
         }
         receiver

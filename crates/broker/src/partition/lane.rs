@@ -2,14 +2,14 @@
 //!
 //! - L1 Commands are carried out in the order in which they came.
 //! - L2 Everything that queued while a write was under way leaves in the next one: one `pwritev` a partition.
-//! - L3 The queue is bounded; a full one makes those who append wait.
+//! - L3 The task sleeps while its disk is busy with what can be answered no earlier anyway (see `inbox`).
 //! - L4 A log that nothing is appended to is brought to where its recovery reads nothing, a few at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use log::{ActiveProducer, Cleaned, GroupCommit, LastBatch, Log, PutAway, Retention, SyncJob, Synced};
-use model::{Offset, ProducerId, TimestampMs, TopicPartition, limits};
+use model::{Offset, ProducerId, TimestampMs, TopicPartition};
 use record::CheckedBatch;
 use replica::{Acks, Contract, Leader};
 use rt::Rt;
@@ -20,10 +20,8 @@ use crate::disk::DiskRoom;
 use crate::error::PartitionError;
 
 use super::handle::{AppendReply, Origin, Partition};
+use super::inbox::{Inbox, LaneSender, inbox};
 use super::leading::{Append, Leading};
-
-/// Commands taken in before what they gathered is written.
-const COMMANDS_PER_ROUND: usize = 256;
 
 /// Syncs that ended heard of in one turn: as many as a round has, mostly.
 const SYNCED_PER_ROUND: usize = 1024;
@@ -131,29 +129,20 @@ impl Command {
     }
 }
 
-/// The way into a lane.
-#[derive(Clone)]
-pub struct LaneSender(mpsc::Sender<Command>);
-
-impl LaneSender {
-    /// Queues a command, waiting for room; gives it back when the lane has ended.
-    pub async fn send(&self, command: Command) -> Result<(), Command> {
-        self.0.send(command).await.map_err(|refused| refused.0)
-    }
-}
-
 /// The task's state.
 pub struct Lane {
     rt: Rt,
     commit: GroupCommit,
     room: Arc<DiskRoom>,
     partitions: FxHashMap<TopicPartition, Leading>,
-    commands: mpsc::Receiver<Command>,
+    inbox: Inbox,
     /// At most one per partition is under way, so this needs no bound of its own.
     synced: mpsc::UnboundedReceiver<(TopicPartition, Synced)>,
     synced_sender: mpsc::UnboundedSender<(TopicPartition, Synced)>,
     /// Sync jobs of the turn under way.
     jobs: Vec<(TopicPartition, SyncJob)>,
+    /// Sync jobs that were handed in and are not heard of yet.
+    syncs: usize,
     /// Whose logs are to rest (L4).
     idle: Vec<TopicPartition>,
     /// Who waits for all logs, which are given back when no sync of theirs is under way any more.
@@ -163,27 +152,29 @@ pub struct Lane {
 impl Lane {
     /// Starts the task on the runtime's lane `index`.
     pub fn start(rt: &Rt, index: usize, commit: GroupCommit, room: Arc<DiskRoom>) -> LaneSender {
-        let (sender, commands) = mpsc::channel(limits::APPEND_QUEUE_MAX);
+        let (sender, inbox) = inbox();
         let (synced_sender, synced) = mpsc::unbounded_channel();
         let lane = Lane {
             rt: rt.clone(),
             commit,
             room,
             partitions: FxHashMap::default(),
-            commands,
+            inbox,
             synced,
             synced_sender,
             jobs: Vec::new(),
+            syncs: 0,
             idle: Vec::new(),
             releasing: None,
         };
         rt.spawn_on_lane(index, "log lane", lane.run());
-        LaneSender(sender)
+        sender
     }
 
     async fn run(mut self) {
-        let mut commands = Vec::with_capacity(COMMANDS_PER_ROUND);
+        let mut commands = Vec::new();
         let mut synced = Vec::new();
+        let mut touched = Vec::new();
         let mut next_expiry = self.rt.now() + EXPIRY_INTERVAL;
         let mut next_rest = self.rt.now() + REST_INTERVAL;
         loop {
@@ -192,17 +183,18 @@ impl Lane {
                     if count == 0 {
                         return;
                     }
-                    synced.drain(..).for_each(|(partition, synced)| self.on_synced(partition, synced));
+                    self.syncs -= count;
+                    for (partition, synced) in synced.drain(..) {
+                        self.on_synced(partition, synced);
+                        touched.push(partition);
+                    }
+                    // What lay waiting goes into the same writes and the same round as what was gathered (L2).
+                    self.inbox.take(&mut commands);
                 }
-                count = self.commands.recv_many(&mut commands, COMMANDS_PER_ROUND) => {
+                count = self.inbox.receive(&mut commands, 0 < self.syncs) => {
                     if count == 0 {
                         return;
                     }
-                    let mut touched = Vec::new();
-                    for command in commands.drain(..) {
-                        self.on_command(command, &mut touched);
-                    }
-                    self.write(touched);
                 }
                 () = self.rt.sleep_until(next_expiry) => {
                     let now = self.now();
@@ -214,6 +206,10 @@ impl Lane {
                     next_rest = self.rt.now() + if self.idle.is_empty() { REST_INTERVAL } else { REST_PAUSE };
                 }
             }
+            for command in commands.drain(..) {
+                self.on_command(command, &mut touched);
+            }
+            self.write(&mut touched);
             self.submit();
             self.release_when_settled();
         }
@@ -300,7 +296,7 @@ impl Lane {
             }
             Command::ReleaseAll(done) => {
                 // What was gathered before this command is with the kernel before its log is closed.
-                self.write(std::mem::take(touched));
+                self.write(touched);
                 self.releasing = Some(done);
             }
             Command::Reconfigure(partition, contract, config) => {
@@ -329,10 +325,10 @@ impl Lane {
         });
     }
 
-    fn write(&mut self, mut touched: Vec<TopicPartition>) {
+    fn write(&mut self, touched: &mut Vec<TopicPartition>) {
         touched.sort_unstable();
         touched.dedup();
-        for partition in touched {
+        for partition in touched.drain(..) {
             let job = self.partitions.get_mut(&partition).and_then(Leading::write);
             self.jobs.extend(job.map(|job| (partition, job)));
         }
@@ -340,8 +336,9 @@ impl Lane {
 
     fn on_synced(&mut self, partition: TopicPartition, synced: Synced) {
         let now = self.now();
-        let next = self.partitions.get_mut(&partition).and_then(|leading| leading.on_synced(synced, now));
-        self.jobs.extend(next.map(|job| (partition, job)));
+        if let Some(leading) = self.partitions.get_mut(&partition) {
+            leading.on_synced(synced, now);
+        }
     }
 
     /// Lets some of the idle logs rest; looks for them when there are none (L4).
@@ -358,6 +355,7 @@ impl Lane {
 
     /// Hands in the jobs of one turn together, so that they share a round.
     fn submit(&mut self) {
+        self.syncs += self.jobs.len();
         let back = self.synced_sender.clone();
         // The lane may have ended meanwhile: then nobody waits for this sync.
         self.commit

@@ -249,11 +249,11 @@ impl Leading {
         self.next_sync()
     }
 
-    /// A sync came back; gives the next one if more was written meanwhile.
-    pub fn on_synced(&mut self, synced: Synced, now: TimestampMs) -> Option<SyncJob> {
+    /// A sync came back. What was gathered meanwhile is to be written now.
+    pub fn on_synced(&mut self, synced: Synced, now: TimestampMs) {
         self.sync_under_way = false;
         if self.failed {
-            return None;
+            return;
         }
         match self.log.synced(synced) {
             Ok(durable_end) => {
@@ -265,13 +265,12 @@ impl Leading {
             }
             Err(error) => {
                 self.fail(&error);
-                return None;
+                return;
             }
         }
         for append in std::mem::take(&mut self.held_back) {
             self.append(append, now);
         }
-        self.write()
     }
 
     /// Whether a sync has not come back yet.

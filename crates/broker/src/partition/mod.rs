@@ -5,6 +5,7 @@
 //! - P3 Readers never wait for the lane: they read through the handle, below the high watermark.
 
 mod handle;
+mod inbox;
 mod lane;
 mod leading;
 mod opener;

@@ -19,7 +19,8 @@ use crate::disk::DiskRoom;
 use crate::storage::Storage;
 
 use super::handle::Partition;
-use super::lane::{Command, Lane, LaneSender, NewPartition};
+use super::inbox::LaneSender;
+use super::lane::{Command, Lane, NewPartition};
 
 /// What opening needs to know of a partition.
 pub struct Opening {
