@@ -87,6 +87,11 @@ impl Log {
         Ok(())
     }
 
+    /// Whether files or names were changed that no sync has yet; it holds a descriptor to each such file (Y2).
+    pub fn has_unsynced_files(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
     /// Whether a recovery would read nothing, once the syncs under way are done.
     pub fn is_rested(&self) -> bool {
         self.gather.is_empty() && self.next <= self.snapshot_at

@@ -4,6 +4,7 @@
 //! - L2 Everything that queued while a write was under way leaves in the next one: one `pwritev` a partition.
 //! - L3 The task sleeps while its disk is busy with what can be answered no earlier anyway (see `inbox`).
 //! - L4 A log that nothing is appended to is brought to where its recovery reads nothing, a few at a time.
+//! - L5 What a new log begins with is synced soon, a few at a time: until then it holds descriptors.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +13,8 @@ use log::{ActiveProducer, Cleaned, GroupCommit, LastBatch, Log, PutAway, Retenti
 use model::{Offset, ProducerId, TimestampMs, TopicPartition};
 use record::CheckedBatch;
 use replica::{Acks, Contract, Leader};
-use rt::Rt;
 use rt::channel::{mpsc, oneshot};
+use rt::{Instant, Rt};
 use rustc_hash::FxHashMap;
 
 use crate::disk::DiskRoom;
@@ -145,6 +146,9 @@ pub struct Lane {
     syncs: usize,
     /// Whose logs are to rest (L4).
     idle: Vec<TopicPartition>,
+    /// Whose logs are new (L5), and when some of them are synced.
+    new: Vec<TopicPartition>,
+    next_new: Instant,
     /// Who waits for all logs, which are given back when no sync of theirs is under way any more.
     releasing: Option<oneshot::Sender<Vec<(TopicPartition, Log)>>>,
 }
@@ -165,6 +169,8 @@ impl Lane {
             jobs: Vec::new(),
             syncs: 0,
             idle: Vec::new(),
+            new: Vec::new(),
+            next_new: rt.now(),
             releasing: None,
         };
         rt.spawn_on_lane(index, "log lane", lane.run());
@@ -205,6 +211,7 @@ impl Lane {
                     self.rest();
                     next_rest = self.rt.now() + if self.idle.is_empty() { REST_INTERVAL } else { REST_PAUSE };
                 }
+                () = self.rt.sleep_until(self.next_new), if !self.new.is_empty() => self.sync_new(),
             }
             for command in commands.drain(..) {
                 self.on_command(command, &mut touched);
@@ -287,6 +294,12 @@ impl Lane {
             }
             Command::Adopt(new, done) => {
                 let NewPartition { handle, log, leader } = *new;
+                if log.has_unsynced_files() {
+                    if self.new.is_empty() {
+                        self.next_new = self.rt.now() + REST_PAUSE;
+                    }
+                    self.new.push(handle.id);
+                }
                 self.partitions.insert(handle.id, Leading::new(handle, log, leader, Arc::clone(&self.room)));
                 let _ = done.send(());
             }
@@ -351,6 +364,15 @@ impl Lane {
             let job = self.partitions.get_mut(&id).and_then(Leading::rest);
             self.jobs.extend(job.map(|job| (id, job)));
         }
+    }
+
+    /// Syncs what some of the new logs begin with (L5).
+    fn sync_new(&mut self) {
+        for id in self.new.split_off(self.new.len().saturating_sub(RESTS_PER_TURN)) {
+            let job = self.partitions.get_mut(&id).and_then(Leading::sync_beginning);
+            self.jobs.extend(job.map(|job| (id, job)));
+        }
+        self.next_new = self.rt.now() + REST_PAUSE;
     }
 
     /// Hands in the jobs of one turn together, so that they share a round.

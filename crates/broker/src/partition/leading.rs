@@ -316,6 +316,16 @@ impl Leading {
         self.next_sync()
     }
 
+    /// The sync of what a log begins with; none where records came meanwhile, which are synced as they ask for it.
+    pub fn sync_beginning(&mut self) -> Option<SyncJob> {
+        if self.failed || self.sync_under_way || 0 < self.log.unsynced_bytes() {
+            return None;
+        }
+        let job = self.log.take_sync();
+        self.sync_under_way = job.is_some();
+        job
+    }
+
     /// Answers once the disk has everything below `to`, at most what was written; gives the sync that needs.
     pub fn sync_to(
         &mut self,
