@@ -251,8 +251,7 @@ impl Lane {
                 }
             }
             Command::SyncTo { partition, to, reply } => {
-                let job = self.partitions.get_mut(&partition).and_then(|leading| leading.sync_to(to, reply));
-                self.jobs.extend(job.map(|job| (partition, job)));
+                self.add_job(partition, |leading| leading.sync_to(to, reply));
             }
             Command::ExpiredTo { partition, retention, reply } => {
                 let now = self.now();
@@ -342,9 +341,14 @@ impl Lane {
         touched.sort_unstable();
         touched.dedup();
         for partition in touched.drain(..) {
-            let job = self.partitions.get_mut(&partition).and_then(Leading::write);
-            self.jobs.extend(job.map(|job| (partition, job)));
+            self.add_job(partition, Leading::write);
         }
+    }
+
+    /// Does something with a partition, and takes the sync job that this gives, if it does.
+    fn add_job(&mut self, partition: TopicPartition, act: impl FnOnce(&mut Leading) -> Option<SyncJob>) {
+        let job = self.partitions.get_mut(&partition).and_then(act);
+        self.jobs.extend(job.map(|job| (partition, job)));
     }
 
     fn on_synced(&mut self, partition: TopicPartition, synced: Synced) {
@@ -360,17 +364,15 @@ impl Lane {
             let looked_at = self.partitions.iter_mut();
             self.idle = looked_at.filter_map(|(id, leading)| leading.became_idle().then_some(*id)).collect();
         }
-        for id in self.idle.split_off(self.idle.len().saturating_sub(RESTS_PER_TURN)) {
-            let job = self.partitions.get_mut(&id).and_then(Leading::rest);
-            self.jobs.extend(job.map(|job| (id, job)));
+        for partition in few_of(&mut self.idle) {
+            self.add_job(partition, Leading::rest);
         }
     }
 
     /// Syncs what some of the new logs begin with (L5).
     fn sync_new(&mut self) {
-        for id in self.new.split_off(self.new.len().saturating_sub(RESTS_PER_TURN)) {
-            let job = self.partitions.get_mut(&id).and_then(Leading::sync_beginning);
-            self.jobs.extend(job.map(|job| (id, job)));
+        for partition in few_of(&mut self.new) {
+            self.add_job(partition, Leading::sync_beginning);
         }
         self.next_new = self.rt.now() + REST_PAUSE;
     }
@@ -383,4 +385,9 @@ impl Lane {
         self.commit
             .submit(self.jobs.drain(..), move |partition, synced| drop(back.send((partition, synced))));
     }
+}
+
+/// Takes out as many as one turn looks at.
+fn few_of(waiting: &mut Vec<TopicPartition>) -> Vec<TopicPartition> {
+    waiting.split_off(waiting.len().saturating_sub(RESTS_PER_TURN))
 }

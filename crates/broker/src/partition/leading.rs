@@ -290,9 +290,15 @@ impl Leading {
         if self.sync_under_way || may_wait {
             return None;
         }
+        let job = self.start_sync();
+        self.resting &= job.is_some();
+        job
+    }
+
+    /// The sync of whatever is unsynced, where none is under way.
+    fn start_sync(&mut self) -> Option<SyncJob> {
         let job = self.log.take_sync();
         self.sync_under_way = job.is_some();
-        self.resting &= job.is_some();
         job
     }
 
@@ -321,9 +327,7 @@ impl Leading {
         if self.failed || self.sync_under_way || 0 < self.log.unsynced_bytes() {
             return None;
         }
-        let job = self.log.take_sync();
-        self.sync_under_way = job.is_some();
-        job
+        self.start_sync()
     }
 
     /// Answers once the disk has everything below `to`, at most what was written; gives the sync that needs.
