@@ -26,7 +26,9 @@ impl HostLimits {
     pub fn want(&self, hosts: &[(String, u32)]) {
         self.0.send_if_modified(|wanted| {
             let is_new = wanted != hosts;
-            *wanted = hosts.to_vec();
+            if is_new {
+                *wanted = hosts.to_vec();
+            }
             is_new
         });
     }
