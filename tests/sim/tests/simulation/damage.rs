@@ -63,7 +63,7 @@ async fn write(rt: &Rt, server: &Server<'_>, place: &TopicPartition, records: i6
     }
 }
 
-/// A broker with a topic of two partitions, the first of which has records.
+/// A broker with a topic of two partitions, the first of which may have records.
 struct World<'a> {
     sim: &'a Sim,
     server: Server<'a>,
@@ -123,19 +123,14 @@ fn no_flipped_bit_in_a_topic_id_costs_a_record() {
 
 #[test]
 fn whose_folder_it_is_is_on_the_disk_soon_and_no_descriptor_waits_for_a_record() {
-    let sim = Sim::new(8);
-    sim.run(async {
-        let server = Server::new(&sim, &[]);
-        server.start().await.unwrap();
-        let rt = sim.node("client");
-        create_topic(&server.client(&rt).await, "orders", 2).await;
+    world(8, &[], &[], 0, async |World { sim, rt, .. }| {
         rt.sleep(Duration::from_secs(2)).await;
         sim.power_cut(NODE);
-        for folder in folders(&sim, "orders") {
+        for folder in folders(sim, "orders") {
             let written = sim.node(NODE).fs().read(&folder.join("partition.metadata")).unwrap();
             assert!(written.starts_with(b"version: 0\ntopic_id: "), "{folder:?}: {written:?}");
         }
-        assert_eq!(folders(&sim, "orders").len(), 2);
+        assert_eq!(folders(sim, "orders").len(), 2);
     });
 }
 
