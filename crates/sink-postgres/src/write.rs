@@ -2,11 +2,11 @@
 //!
 //! - M1 Rows lie where they belong in one of three ways: many are copied there; many that are cast, or are to replace what is
 //!   there, are copied to the stage and go on from it; few go as arrays, which takes fewer steps.
+//! - M2 A row says nothing about a column that it does not have and that has a DEFAULT: rows that lack the same columns go
+//!   together.
 //! - M3 Rows that are to replace what is there may find nothing there: where this is likely, they are copied as well, which
 //!   costs the database half as much. A savepoint takes back what it refuses, for whatever reason, and the way by the stage
 //!   decides.
-//! - M2 A row says nothing about a column that it does not have and that has a DEFAULT: rows that lack the same columns go
-//!   together.
 
 use std::collections::BTreeMap;
 
