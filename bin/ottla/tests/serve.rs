@@ -89,6 +89,24 @@ fn a_configuration_file_is_toml_or_properties_by_its_name() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "a test's own data is nothing for the simulator")]
+fn a_configuration_may_come_through_a_pipe() {
+    let folder = Folder::new("pipe");
+    let pipe = folder.0.join("server.properties");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut command = serve(&folder);
+    command.arg("--config").arg(&pipe);
+    let writer = std::thread::spawn(move || {
+        // Opening it waits for who reads it.
+        std::fs::write(pipe, "listeners=PLAINTEXT://127.0.0.1:0\nnum.io.threads = 3\n").unwrap();
+    });
+    let (ready, said) = served(command);
+    writer.join().unwrap();
+    assert!(ready.starts_with("ready 127.0.0.1:"), "{ready}{said}");
+    assert!(said.contains("num.io.threads is not needed here"), "{said}");
+}
+
+#[test]
 fn a_mistake_in_a_file_is_named_with_file_and_line() {
     let folder = Folder::new("mistakes");
     for (name, text) in [("ottla.toml", "[num]\npartions = 3\n"), ("server.properties", "\nnum.partions=3\n")]

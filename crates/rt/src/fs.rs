@@ -71,9 +71,12 @@ impl Fs {
         .map_err(|err| error("open", path, err))
     }
 
-    /// The whole of a file.
+    /// The whole of a file; on the system also of what has no length, such as a pipe (`<(…)` of a shell), to its end.
     pub fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let file = self.open(path, Open::Read)?;
+        if let file::Kind::Os(file) = &file.0 {
+            return file.read_to_end().map_err(|err| error("read", path, err));
+        }
         let len = usize::try_from(file.file_len()?)
             .map_err(|_| error("read", path, io::ErrorKind::FileTooLarge.into()))?;
         let mut bytes = vec![0; len];

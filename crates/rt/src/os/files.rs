@@ -1,7 +1,7 @@
 //! The system's files: thin, safe calls; the facade adds paths to errors.
 
 use std::fs::OpenOptions;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,13 @@ impl File {
 
     pub(crate) fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
         uninterrupted(|| self.file.read_at(buffer, position))
+    }
+
+    /// From where the descriptor stands, which is the beginning: nothing else moves it.
+    pub(crate) fn read_to_end(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        (&self.file).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     pub(crate) fn write_at(&self, slices: &[IoSlice<'_>], position: u64) -> io::Result<usize> {
