@@ -180,18 +180,19 @@ async fn run(
 ) -> Result<(), Failure> {
     let began = rt.now();
     let options = Options { settings: settings.clone() };
-    let broker = Broker::start(rt, options).await.map_err(Failure::Start)?;
+    let mut signal = std::pin::pin!(rt::os::termination_signal());
+    let started = rt::select! {
+        // Looked at first, which takes the signals over: the system gives process 1 of a container no others, and who reads
+        // `ready` may send one at once. What a start leaves behind is what a crash leaves.
+        ended = &mut signal => return ended.map_err(Failure::System),
+        started = Broker::start(rt, options) => started,
+    };
+    let broker = started.map_err(Failure::Start)?;
     if broker.addresses().iter().any(|address| address.ip().is_unspecified()) && !broker.is_advertised() {
         eprintln!(
             "ottla: listening on every interface; clients are told the address they came to. Behind a port mapping \
              or another name, set --advertise HOST:PORT"
         );
-    }
-    let mut signal = std::pin::pin!(rt::os::termination_signal());
-    // The first look takes the signals over: who reads `ready` may send one at once, and it must not kill.
-    rt::select! {
-        ended = &mut signal => return ended.map_err(Failure::System),
-        () = std::future::ready(()) => {}
     }
     ready(&broker, &settings, rt.now().saturating_since(began).as_millis());
     let sinks = match Sinks::start(rt, &broker, sinks).await {

@@ -274,6 +274,24 @@ fn a_folder_without_room_is_named() {
     );
 }
 
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a test ends the process it started")]
+fn a_start_that_takes_long_can_be_stopped() {
+    let folder = Folder::new("long-start");
+    let data = folder.0.join("data");
+    std::fs::create_dir_all(&data).unwrap();
+    // Nobody ever writes to it, so the start waits for its first line.
+    assert!(Command::new("mkfifo").arg(data.join("meta.properties")).status().unwrap().success());
+    let mut child = Stopped(serve_anywhere(&folder).spawn().unwrap());
+    while !data.join(".lock").exists() {
+        assert_eq!(child.0.try_wait().unwrap(), None, "it waits");
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").arg(child.0.id().to_string()).status().unwrap().success());
+    let ended = child.0.wait().unwrap();
+    assert!(ended.success(), "as a server that is stopped, not as one that is killed: {ended}");
+}
+
 /// A small file system in memory, for as long as the value lives.
 struct Mounted(PathBuf);
 
