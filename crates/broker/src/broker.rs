@@ -241,6 +241,7 @@ impl Broker {
     pub async fn stop(self) {
         self.node.stopping.send_replace(true);
         self.server.stop(STOP_PATIENCE).await;
+        self.node.disk.leave().await;
         let mut is_clean = self.opener.close_all().await;
         if let Err(error) = self.node.quorum.close().await {
             tracing::error!("the metadata log was not closed cleanly: {error}");

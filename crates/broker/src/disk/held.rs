@@ -15,14 +15,14 @@ const FILE_NAME: &str = "ottla-held-space";
 pub struct HeldSpace {
     fs: Fs,
     path: PathBuf,
-    /// One change of the file at a time.
-    changing: Mutex<()>,
+    /// Whether nothing is held any more; one change of the file at a time.
+    is_over: Mutex<bool>,
 }
 
 impl HeldSpace {
     /// The one in this data folder, which need not be there yet.
     pub fn new(fs: &Fs, folder: &Path) -> HeldSpace {
-        HeldSpace { fs: fs.clone(), path: folder.join(FILE_NAME), changing: Mutex::new(()) }
+        HeldSpace { fs: fs.clone(), path: folder.join(FILE_NAME), is_over: Mutex::new(false) }
     }
 
     /// Bytes that are held.
@@ -35,8 +35,8 @@ impl HeldSpace {
 
     /// Holds so many bytes, or none where there is no room.
     pub fn hold(&self, bytes: u64) -> io::Result<()> {
-        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.held_bytes()? == bytes {
+        let is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
+        if *is_over || self.held_bytes()? == bytes {
             return Ok(());
         }
         let file = self.fs.open(&self.path, Open::Create)?;
@@ -51,7 +51,7 @@ impl HeldSpace {
 
     /// Gives everything back; says how much.
     pub fn give_back(&self) -> io::Result<u64> {
-        let _one = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
         let held = self.held_bytes()?;
         if held != 0 {
             let file = self.fs.open(&self.path, Open::ReadWrite)?;
@@ -60,6 +60,11 @@ impl HeldSpace {
             file.sync_all()?;
         }
         Ok(held)
+    }
+
+    /// Leaves the file as it is from now on; no change is under way when this returns.
+    pub fn leave(&self) {
+        *self.is_over.lock().unwrap_or_else(PoisonError::into_inner) = true;
     }
 }
 
@@ -84,5 +89,15 @@ mod tests {
         assert_eq!(held.give_back().expect("cuts"), 1_000);
         assert_eq!(fs.free_bytes(Path::new("/")).expect("known"), 1_000);
         assert_eq!(held.give_back().expect("nothing to do"), 0);
+    }
+
+    #[test]
+    fn a_folder_that_was_left_is_not_written_again() {
+        let sim = Sim::new(1);
+        let rt = sim.node("n1");
+        let held = HeldSpace::new(rt.fs(), Path::new("/"));
+        held.leave();
+        held.hold(600).expect("nothing to do");
+        assert_eq!(held.held_bytes().expect("known"), 0);
     }
 }

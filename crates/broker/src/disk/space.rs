@@ -101,6 +101,12 @@ impl DiskSpace {
         }
     }
 
+    /// Holds nothing more back: the folder is about to be somebody else's, or nobody's.
+    pub async fn leave(&self) {
+        let held = Arc::clone(&self.held);
+        self.rt.blocking(move || held.leave()).await;
+    }
+
     /// Measures, and tells everybody what follows.
     pub async fn measure(&self, config: &BrokerConfig) -> Option<Bytes> {
         let written_before = self.room.written();
