@@ -4,8 +4,11 @@
 //!   what is ready.
 //! - T2 An answer counts only while its partition's `lease` is the one it was asked under: seeking and assigning begin
 //!   a new one.
+//! - T3 A request waits for data only when nothing is ready: partitions with enough of it are not in the request, and must
+//!   not wait for those that have nothing to give.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 use model::{BrokerId, ErrorCode, Offset, ProducerId, Uuid};
@@ -195,6 +198,17 @@ impl Fetcher {
         self.partitions.values().filter_map(|reading| reading.retry_at).min()
     }
 
+    /// Asks for what comes after what is ready, so that it is there when that is taken.
+    pub(super) fn fetch_ahead(&mut self) {
+        if self.has_ready() {
+            self.fetch();
+        }
+    }
+
+    fn has_ready(&self) -> bool {
+        self.ready.iter().any(|ready| !ready.bytes.is_empty())
+    }
+
     /// Asks every leader that is not being asked for what it leads.
     pub(super) fn fetch(&mut self) {
         let now = self.client.rt().now();
@@ -230,6 +244,7 @@ impl Fetcher {
     }
 
     fn ask(&mut self, node: BrokerId, wanted: BTreeMap<TopicPartition, Wanted>) {
+        let wait = if self.has_ready() { Duration::ZERO } else { self.config.fetch_wait };
         let session = self.sessions.entry(node).or_default();
         if session.in_flight {
             return;
@@ -243,7 +258,7 @@ impl Fetcher {
         let limit = |value: usize| i32::try_from(value).unwrap_or(i32::MAX);
         let mut request = FetchRequest {
             replica_id: -1,
-            max_wait_ms: limit(usize::try_from(self.config.fetch_wait.as_millis()).unwrap_or(usize::MAX)),
+            max_wait_ms: limit(usize::try_from(wait.as_millis()).unwrap_or(usize::MAX)),
             min_bytes: 1,
             max_bytes: limit(self.config.fetch_bytes),
             isolation_level: self.config.isolation.code(),
@@ -251,7 +266,6 @@ impl Fetcher {
         };
         session.fill(wanted, limit(self.config.partition_bytes), &mut request);
         let (client, lane, answers) = (self.client.clone(), self.lane, self.answers.0.clone());
-        let wait = self.config.fetch_wait;
         self.client.rt().spawn("fetch", async move {
             let result = fetch(&client, node, lane, versions, request, wait).await;
             // A consumer that is gone does not want to know.
@@ -449,7 +463,7 @@ async fn fetch(
     lane: Lane,
     versions: VersionRange,
     request: FetchRequest<'static>,
-    wait: std::time::Duration,
+    wait: Duration,
 ) -> Result<(i32, Vec<FetchedPartition>), Error> {
     let connection = client.node(node, lane).await?;
     let version = connection.version(ApiKey::Fetch, versions)?;

@@ -250,6 +250,7 @@ impl Consumer {
                 return Ok(event);
             }
             if let Some(records) = self.fetcher.take()? {
+                self.fetcher.fetch_ahead();
                 return Ok(Event::Records(records));
             }
             self.fetcher.fetch();

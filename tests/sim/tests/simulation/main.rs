@@ -16,6 +16,7 @@ mod listeners;
 mod paused_readers;
 mod pipelining;
 mod power_cuts;
+mod reading_ahead;
 mod retention;
 mod support;
 mod topic_ids;
