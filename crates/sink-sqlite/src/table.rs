@@ -192,7 +192,8 @@ fn type_name(kind: ColumnType) -> &'static str {
         ColumnType::Double => "REAL",
         ColumnType::Text => "TEXT",
         ColumnType::Boolean => "BOOLEAN",
-        ColumnType::Timestamp => "TIMESTAMP",
+        // By itself it would be numeric: SQLite would look for a number in each.
+        ColumnType::Timestamp => "TIMESTAMP TEXT",
         ColumnType::Json => "JSON TEXT",
     }
 }

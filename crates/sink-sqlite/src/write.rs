@@ -21,11 +21,11 @@ pub(crate) fn rows(
 ) -> Result<(), Failure> {
     let changes = rows.changes(&schema.key);
     if !changes.deleted.is_empty() {
-        each(transaction, &delete(schema), &schema.key, rows, &changes.deleted)?;
+        each(transaction, &delete(schema), &schema.key, rows, &mut changes.deleted.chunks(1))?;
     }
     for (absent, written) in grouped(table, changes.written) {
         let columns: Vec<_> = (0..schema.columns.len()).filter(|index| !absent.contains(index)).collect();
-        each(transaction, &insert(schema, &columns), &columns, rows, &written)?;
+        insert_all(transaction, schema, &columns, rows, &written)?;
     }
     Ok(())
 }
@@ -44,18 +44,46 @@ fn grouped<'a>(table: &Table, written: Vec<&'a [Value]>) -> BTreeMap<Vec<usize>,
     groups
 }
 
-/// Runs a statement with these columns of each row.
-fn each(
+/// Rows of one statement: what each statement takes by itself is shared by so many.
+const STATEMENT_ROWS_MAX: usize = 64;
+
+/// Variables that a statement may have ("Limits In SQLite", 9).
+const VARIABLES_MAX: usize = 32_766;
+
+/// Inserts these columns of each row, many rows with a statement, and those that are left with one each.
+fn insert_all(
+    transaction: &Transaction<'_>,
+    schema: &Schema,
+    columns: &[usize],
+    rows: &Rows,
+    written: &[&[Value]],
+) -> Result<(), Failure> {
+    // Without columns a statement has one row: all its DEFAULTs.
+    let together = VARIABLES_MAX.checked_div(columns.len()).unwrap_or(1).clamp(1, STATEMENT_ROWS_MAX);
+    let mut chunks = written.chunks_exact(together);
+    if 0 < chunks.len() {
+        each(transaction, &insert(schema, columns, together), columns, rows, &mut chunks)?;
+    }
+    let mut left = chunks.remainder().chunks(1);
+    if 0 < left.len() {
+        each(transaction, &insert(schema, columns, 1), columns, rows, &mut left)?;
+    }
+    Ok(())
+}
+
+/// Runs a statement with these columns of the rows of each chunk.
+fn each<'a>(
     transaction: &Transaction<'_>,
     statement: &str,
     columns: &[usize],
     rows: &Rows,
-    changed: &[&[Value]],
+    chunks: &mut dyn Iterator<Item = &'a [&'a [Value]]>,
 ) -> Result<(), Failure> {
     let mut statement = transaction.prepare(statement)?;
-    for row in changed {
-        for (parameter, &column) in (1..).zip(columns) {
-            bind(&mut statement, parameter, rows, &row[column])?;
+    for chunk in chunks {
+        let values = chunk.iter().flat_map(|row| columns.iter().map(|&column| &row[column]));
+        for (parameter, value) in (1..).zip(values) {
+            bind(&mut statement, parameter, rows, value)?;
         }
         statement.raw_execute()?;
     }
@@ -80,13 +108,16 @@ fn bind(statement: &mut Statement<'_>, parameter: usize, rows: &Rows, value: &Va
     Ok(())
 }
 
-fn insert(schema: &Schema, columns: &[usize]) -> String {
+fn insert(schema: &Schema, columns: &[usize], rows: usize) -> String {
     let table = QUOTE.table(&schema.table);
     if columns.is_empty() {
         return format!("INSERT INTO {table} DEFAULT VALUES");
     }
-    let places = vec!["?"; columns.len()].join(", ");
-    let mut statement = format!("INSERT INTO {table} ({}) VALUES ({places})", QUOTE.columns(schema, columns));
+    let row = format!("({})", vec!["?"; columns.len()].join(", "));
+    let places = vec![row; rows].join(", ");
+    // What fails takes the whole transaction with it, so SQLite need not be able to undo a part of the statement.
+    let mut statement =
+        format!("INSERT OR FAIL INTO {table} ({}) VALUES {places}", QUOTE.columns(schema, columns));
     if schema.key.is_empty() {
         return statement;
     }

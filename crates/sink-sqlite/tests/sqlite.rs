@@ -134,6 +134,39 @@ fn an_upsert_leaves_the_last_of_each_key_and_defaults_where_a_record_says_nothin
 }
 
 #[test]
+fn of_many_rows_all_are_written_or_none() {
+    let file = File::new("many");
+    run(async |rt| {
+        file.run("CREATE TABLE t (id INTEGER PRIMARY KEY CHECK (id <> 1000), n INTEGER)");
+        let columns = [("id", ColumnType::Bigint), ("n", ColumnType::Bigint)];
+        let schema = schema("t", &columns, &["id"], false);
+        let mut target = file.target(&rt);
+        target.prepare(&schema).await.unwrap();
+        let made = |ids: std::ops::Range<i64>| {
+            let mut rows = Rows::new(2);
+            for id in ids {
+                let mut row = rows.begin();
+                row.set(0, Value::Bigint(id));
+                row.set(1, Value::Bigint(2 * id));
+            }
+            rows
+        };
+        let told = "SELECT count(*), sum(id), sum(n) FROM t";
+        let mut next = 0;
+        for count in [1, 63, 64, 65, 200] {
+            assert_eq!(write(&mut target, &schema, made(next..next + count)).await, Ok(true));
+            next += count;
+            let sum = next * (next - 1) / 2;
+            assert_eq!(file.ask(told), format!("{next}|{sum}|{}", 2 * sum));
+        }
+        let before = file.ask(told);
+        let error = write(&mut target, &schema, made(900..1100)).await.unwrap_err();
+        assert_eq!(error.fault, Fault::Refused, "{error}");
+        assert_eq!(file.ask(told), before);
+    });
+}
+
+#[test]
 fn a_table_that_is_there_grows_and_is_written_in_its_types() {
     let file = File::new("grows");
     run(async |rt| {
