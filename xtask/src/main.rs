@@ -21,6 +21,7 @@ mod tidy;
 mod workspace;
 
 use std::process::ExitCode;
+use std::thread;
 
 use anyhow::{Result, bail};
 
@@ -103,17 +104,19 @@ fn test(workspace: &Workspace, report: &Report, arguments: &[String]) -> Result<
         report.step("clippy", || checks::clippy(workspace));
     }
     let jars = (wants("unit") || wants("java") || reference) && suite::java::fetch(workspace, report);
-    if wants("unit") {
-        report.step("unit", || {
-            packages::install_servers(report)?;
-            checks::unit(workspace, jars)
-        });
-    }
     let suites = ["node", "python", "go", "java", "corners"];
     let clients: Vec<&str> = suites.into_iter().filter(|step| wants(step)).collect();
-    if (wants("build") || !clients.is_empty()) && !reference {
-        report.step("build", || checks::build(workspace, &["ottla"]));
-    }
+    thread::scope(|threads| {
+        if (wants("build") || !clients.is_empty()) && !reference {
+            threads.spawn(|| report.step("build", || checks::build_aside(workspace)));
+        }
+        if wants("unit") {
+            report.step("unit", || {
+                packages::install_servers(report)?;
+                checks::unit(workspace, jars)
+            });
+        }
+    });
     let broker = if reference { Broker::Reference } else { Broker::Ottla };
     suite::run_all(workspace, report, broker, &clients, only);
     Ok(())
