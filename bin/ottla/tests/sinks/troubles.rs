@@ -104,6 +104,10 @@ fn sqlite_says_why_a_worker_cannot_begin() {
 /// What is done to a database, what a worker then says, and what mends it.
 type Trouble = (&'static str, &'static str, &'static str);
 
+/// Somebody else takes what a worker has, and does nothing with it: the worker finds out, and takes it again.
+const TAKEN: Trouble =
+    ("UPDATE ottla_offsets SET epoch = epoch + 1", "was taken by another worker", "SELECT 1");
+
 /// A worker that meets each trouble, and has everything in the table in the end.
 fn meets(database: &impl Database, url: &str, name: &str, troubles: &[Trouble]) {
     let (broker, _data, files) = broker(name);
@@ -151,6 +155,7 @@ fn postgresql_goes_on_where_it_was_when_it_is_mended() {
             "ALTER TABLE t RENAME x TO id",
         ),
         ("REVOKE INSERT ON t FROM worker", "permission denied for table t", "GRANT INSERT ON t TO worker"),
+        TAKEN,
     ];
     meets(&database, &url, "sink-mended", &troubles);
 }
@@ -173,6 +178,7 @@ fn mariadb_goes_on_where_it_was_when_it_is_mended() {
             "INSERT command denied to user 'worker'",
             "GRANT INSERT ON mended.t TO worker@'127.0.0.1'",
         ),
+        TAKEN,
     ];
     meets(&database, &url, "sink-mended-m", &troubles);
 }
@@ -184,6 +190,7 @@ fn sqlite_goes_on_where_it_was_when_it_is_mended() {
     let troubles = [
         ("ALTER TABLE t RENAME TO away", "no such table: t", "ALTER TABLE away RENAME TO t"),
         ("ALTER TABLE t RENAME id TO x", "table t has no column named id", "ALTER TABLE t RENAME x TO id"),
+        TAKEN,
     ];
     meets(&database, &database.url(), "sink-mended-s", &troubles);
 }
