@@ -13,6 +13,7 @@
     reason = "it measures processes, disks and clocks of the real system; nothing of it runs in the simulator"
 )]
 
+mod awake;
 mod ballast;
 mod bare;
 mod broker;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use rustix::fs::{Advice, FlockOperation, fadvise, flock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::awake::Awake;
 use crate::ballast::Ballast;
 
 /// Everything a scenario needs to know.
@@ -30,6 +31,8 @@ pub struct Setting {
     pub floor_percent: f64,
     /// Broker and load each keep to a processor of their own.
     pub pins: bool,
+    /// What keeps the processors awake, if anything does.
+    awake: Option<Awake>,
     /// Data that takes long to make and is the same after a run as before it; gone with the harness.
     pub kept: Kept,
     /// What fills free memory before a load.
@@ -76,6 +79,7 @@ impl Setting {
             runs: number("OTTLA_BENCH_RUNS", 5.0)?.max(1.0) as usize,
             floor_percent: number("OTTLA_BENCH_FLOOR_PERCENT", 25.0)?,
             pins: std::env::var_os("OTTLA_BENCH_PIN").is_some(),
+            awake: std::env::var_os("OTTLA_BENCH_AWAKE").map(|_| Awake::new(processors())).transpose()?,
             kept: Kept::new(folder.join("kept"))?,
             ballast: Ballast::new(&folder)?,
             _lock: lock,
@@ -107,9 +111,9 @@ impl Setting {
 
     /// The words that belong beside every figure of this machine.
     pub fn words(&self) -> String {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let pinned = if self.pins { ", broker and load pinned" } else { "" };
-        format!("{}, page cache not limited, {processors} processors{pinned}", self.file_system)
+        let awake = if self.awake.is_some() { ", kept awake" } else { "" };
+        format!("{}, page cache not limited, {} processors{pinned}{awake}", self.file_system, processors())
     }
 
     /// A log file.
@@ -192,6 +196,10 @@ impl Drop for Kept {
         // What is left goes with the next harness.
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Thousands of idle connections take as many descriptors, here and in the brokers, which inherit the limit.

@@ -1,0 +1,34 @@
+//! Processors that do not rest while something is measured.
+//!
+//! A processor of a virtual machine that has nothing to do goes back to the host, unless the guest waits for a while before
+//! (`guest_halt_poll_ns`), and whoever wakes it pays for its return. Where this was found, 64 bytes over the loopback and back
+//! took 131 to 343 µs, and 21 to 68 µs with processors that were kept awake; a broker, which wakes others with every answer,
+//! took 2.3 instead of 1.7 to 1.9 CPU-seconds a GB. How much it is changes with what else the host does.
+//!
+//! - A1 Each processor has a process of the idle class (`sched(7)`), which gives it up at once to whatever wants it.
+//! - A2 It ends with the harness, however that ends.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use crate::process::Running;
+
+/// Asks for nothing but whether the harness is there.
+const SCRIPT: &str = "while kill -0 $PPID 2> /dev/null; do :; done";
+
+/// The processes that keep processors awake.
+pub struct Awake(#[expect(dead_code, reason = "they run for as long as this is there")] Vec<Running>);
+
+impl Awake {
+    /// One for each processor.
+    pub fn new(processors: usize) -> Result<Awake> {
+        let start = |processor: usize| {
+            let mut command = Command::new("taskset");
+            command.args(["-c", &processor.to_string(), "chrt", "--idle", "0", "sh", "-c", SCRIPT]);
+            Running::start(command.stdin(Stdio::null()))
+        };
+        let started: Result<Vec<Running>> = (0..processors).map(start).collect();
+        started.map(Awake).context("keeping the processors awake (OTTLA_BENCH_AWAKE)")
+    }
+}
