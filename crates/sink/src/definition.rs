@@ -40,13 +40,13 @@ pub struct Definition {
     pub condition: Condition,
     /// When rows are written.
     pub flush: Flush,
-    /// Without a sign of life for so long a worker's partitions go to the others.
+    /// How long after a worker's last sign of life others are to be writing what it had.
     pub session_timeout: Duration,
     /// Where the database is.
     pub database: Database,
 }
 
-/// Rows wait for less than ten seconds when a worker is killed.
+/// Longer than a database takes for a batch, or a worker for its start; shorter than anybody likes to wait.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Where to begin in a partition that was never read.

@@ -42,6 +42,12 @@ const GROUP_COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// Time between signs of life: others hear of a change by their next one.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Of the session timeout, what the others need to hear that a worker is gone, and to claim, read and write.
+const TAKEOVER: Duration = Duration::from_secs(1);
+
+/// Brokers let nobody ask for a shorter one, unless they were told to (`group.min.session.timeout.ms`).
+const SESSION_TIMEOUT_MIN: Duration = Duration::from_secs(6);
+
 /// Bytes of an answer and of one partition in it: what is fetched ahead is a good part of a worker's memory.
 const FETCH_BYTES: usize = 2 * 1024 * 1024;
 const PARTITION_BYTES: usize = 512 * 1024;
@@ -108,7 +114,8 @@ impl<F: FnMut(Note)> Worker<F> {
             ..ConsumerConfig::default()
         };
         let group = GroupConfig {
-            session_timeout: definition.session_timeout,
+            session_timeout: (definition.session_timeout.saturating_sub(TAKEOVER))
+                .max(definition.session_timeout.min(SESSION_TIMEOUT_MIN)),
             heartbeat_interval: HEARTBEAT_INTERVAL,
             auto_commit: None,
             positions: Positions::Caller,

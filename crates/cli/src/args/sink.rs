@@ -118,7 +118,7 @@ THE FILE
 AND IF NEED BE
   bootstrap = [\"127.0.0.1:9092\"]
   group = \"sink-rides\"                 # the consumer group, for those who watch its lag
-  session_timeout_ms = 8000            # unheard of for so long, a worker's partitions go to the others
+  session_timeout_ms = 8000            # so long after a worker was killed, others write what it had
   begin = \"earliest\"                   # or \"latest\", where it never read before
   where = \"kind = 'ride' and speed > 0\"
   mode = \"append\"                      # or \"upsert\", with the columns that a row is known by:
