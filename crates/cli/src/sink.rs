@@ -9,7 +9,7 @@ use std::path::Path;
 
 use client::Client;
 use rt::Rt;
-use sink::{Definition, Fault, Note, Target as _};
+use sink::{Definition, Note, Target as _};
 use sinks::{Board, RunError, Teller};
 
 use crate::args::{ConnectArgs, DEFAULT_BOOTSTRAP, SinkArgs, SinkCommand};
@@ -94,7 +94,7 @@ async fn plan(rt: &Rt, file: &Path, asked: Option<Vec<String>>) -> Result<(), Fa
     let mut database = sinks::open(rt, &definition).await.map_err(RunError::Database)?;
     let statements = match database.plan(&schema).await {
         Ok(statements) => statements,
-        Err(error) if error.fault == Fault::Passing => {
+        Err(error) if error.may_pass() => {
             eprintln!("The database cannot be asked what is there: {error}. From nothing it would be:");
             database.create(&schema)
         }

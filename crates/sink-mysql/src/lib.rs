@@ -115,9 +115,7 @@ impl Mysql {
                 Ok(done)
             }
             Ok(Err(failure)) => Err(failed(what, failure)),
-            Err(_) => {
-                Err(TargetError::passing(format!("{what}: no answer within {} s", CALL_TIMEOUT.as_secs())))
-            }
+            Err(_) => Err(TargetError::slow(what, CALL_TIMEOUT)),
         }
     }
 

@@ -20,7 +20,7 @@ mod write;
 use std::time::Duration;
 
 use rt::Rt;
-use sink::{Batch, Claim, ColumnType, Fault, Granted, Schema, Target, TargetError};
+use sink::{Batch, Claim, ColumnType, Granted, Schema, Target, TargetError};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, Error, Row, SimpleQueryMessage, SimpleQueryRow, Transaction};
 
@@ -109,9 +109,7 @@ impl Postgres {
                 Ok(done)
             }
             Ok(Err(error)) => Err(failed(what, &error)),
-            Err(_) => {
-                Err(TargetError::passing(format!("{what}: no answer within {} s", CALL_TIMEOUT.as_secs())))
-            }
+            Err(_) => Err(TargetError::slow(what, CALL_TIMEOUT)),
         }
     }
 
@@ -141,7 +139,7 @@ impl Postgres {
     /// An error of a batch, unless the table is another one than it was: then it is to be tried again with what is known now,
     /// as values in the form of the old one are no sign of bad records.
     async fn reconsider(&mut self, error: TargetError, schema: &Schema) -> TargetError {
-        if error.fault == Fault::Passing {
+        if error.may_pass() {
             return error;
         }
         let statements = match self.look(schema).await {

@@ -1,8 +1,9 @@
-//! Finds the record that a database refuses.
+//! Finds how much a database takes at once, and the record that it refuses.
 //!
 //! - B1 A batch that is refused comes again in halves, until one has a single record: that one is condemned, and refused
 //!   when it is read again. So nothing is taken out of a batch that the database did not refuse by itself.
-//! - B2 What passes lets batches grow again.
+//! - B2 A batch that takes longer than it may comes again in halves, too, and nothing is held against its records.
+//! - B3 What passes lets batches grow again.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use crate::target::TargetError;
 /// How large batches may be, and what was found.
 #[derive(Debug, Default)]
 pub(crate) struct Search {
-    /// Most records of a batch, while a record is looked for.
+    /// Most records of a batch, while a record is looked for or the database is slow.
     limit: Option<usize>,
     /// Refusals since something passed.
     attempts: u32,
@@ -51,6 +52,11 @@ impl Search {
         }
     }
 
+    /// A batch of so many records took longer than it may.
+    pub(crate) fn on_slow(&mut self, records: usize) {
+        self.limit = Some((records / 2).max(1));
+    }
+
     /// A batch of so many records passed, up to these offsets.
     pub(crate) fn on_passed<'a>(
         &mut self,
@@ -83,6 +89,27 @@ mod tests {
     use model::TopicName;
 
     use super::*;
+
+    #[test]
+    fn batches_become_as_small_as_they_have_to_and_large_again() {
+        let place = TopicPartition::new(TopicName::parse("t").expect("a name"), 0);
+        let (mut search, mut next, mut tried) = (Search::default(), 0, Vec::new());
+        // It takes 100 records at once, and from record 500 on any number.
+        while next < 2_000 {
+            let records = search.limit().min(400);
+            tried.push(records);
+            if 100 < records && next < 500 {
+                search.on_slow(records);
+            } else {
+                next += records;
+                search
+                    .on_passed(records, [&(place.clone(), Offset(i64::try_from(next).expect("an offset")))]);
+            }
+        }
+        assert!(search.is_idle(), "nothing is held against anyone");
+        assert_eq!(tried[..6], [400, 200, 100, 200, 100, 200]);
+        assert_eq!(tried[tried.len() - 3..], [400; 3]);
+    }
 
     #[test]
     fn every_poison_is_found_and_nothing_else() {

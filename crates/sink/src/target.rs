@@ -1,6 +1,7 @@
 //! What a database has to be able to do for a sink to be exactly once.
 
 use std::fmt;
+use std::time::Duration;
 
 use client::TopicPartition;
 use model::Offset;
@@ -118,6 +119,8 @@ pub struct TargetError {
 pub enum Fault {
     /// Time: a connection, a deadlock, a full disk.
     Passing,
+    /// Less at once: it took longer than it may.
+    Slow,
     /// Other rows: these are what it refuses, or one of them.
     Refused,
     /// Somebody: a password, a right, a table that is gone.
@@ -128,6 +131,17 @@ impl TargetError {
     /// What time may help against.
     pub fn passing(message: impl Into<String>) -> TargetError {
         TargetError { message: message.into(), code: None, fault: Fault::Passing }
+    }
+
+    /// What took longer than `limit`.
+    pub fn slow(what: &str, limit: Duration) -> TargetError {
+        let message = format!("{what}: no answer within {} s", limit.as_secs());
+        TargetError { message, code: None, fault: Fault::Slow }
+    }
+
+    /// Whether the same may do at another time.
+    pub fn may_pass(&self) -> bool {
+        matches!(self.fault, Fault::Passing | Fault::Slow)
     }
 
     /// What other rows may help against.

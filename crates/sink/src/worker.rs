@@ -550,6 +550,9 @@ impl<F: FnMut(Note)> Worker<F> {
                 self.start_over();
             }
             Err(error) => {
+                if error.fault == Fault::Slow {
+                    self.search.on_slow(records);
+                }
                 self.on_trouble(error.to_string());
                 self.start_over();
             }

@@ -7,7 +7,7 @@ use std::fmt;
 use client::{Client, ClientConfig};
 use rt::Rt;
 use rt::channel::watch;
-use sink::{Begin, Definition, Fault, JsonRows, Note, Retried, Schema, Target, TargetError, Worker};
+use sink::{Begin, Definition, JsonRows, Note, Retried, Schema, Target, TargetError, Worker};
 
 use crate::board::Identity;
 use crate::database::{self, Database};
@@ -165,7 +165,7 @@ async fn prepare(
                     }
                     return Ok(schema);
                 }
-                Err(error) if error.fault == Fault::Passing => error.message,
+                Err(error) if error.may_pass() => error.message,
                 Err(error) => return Err(error.into()),
             },
         };
