@@ -227,6 +227,7 @@ impl Fetcher {
                 .partition(place)
                 .and_then(|partition| Some((partition.leader?, partition.leader_epoch)))
             {
+                Some((leader, _)) if self.sessions.get(&leader).is_some_and(|session| session.in_flight) => {}
                 Some((leader, leader_epoch)) => {
                     let topic_id = snapshot.topic_id(&place.topic);
                     let wanted = Wanted { topic_id, from: reading.fetch_from, leader_epoch };
@@ -246,9 +247,6 @@ impl Fetcher {
     fn ask(&mut self, node: BrokerId, wanted: BTreeMap<TopicPartition, Wanted>) {
         let wait = if self.has_ready() { Duration::ZERO } else { self.config.fetch_wait };
         let session = self.sessions.entry(node).or_default();
-        if session.in_flight {
-            return;
-        }
         let lease_of = |place: &TopicPartition| self.partitions.get(place).map_or(0, |reading| reading.lease);
         let as_asked = |(place, wanted): (&TopicPartition, &Wanted)| {
             (place.clone(), Asked { lease: lease_of(place), topic_id: wanted.topic_id })
