@@ -20,9 +20,7 @@ pub(crate) fn rows(
     rows: &Rows,
 ) -> Result<(), Failure> {
     let changes = rows.changes(&schema.key);
-    if !changes.deleted.is_empty() {
-        each(transaction, &delete(schema), &schema.key, rows, &mut changes.deleted.chunks(1))?;
-    }
+    each(transaction, &delete(schema), &schema.key, rows, changes.deleted.chunks(1))?;
     for (absent, written) in grouped(table, changes.written) {
         let columns: Vec<_> = (0..schema.columns.len()).filter(|index| !absent.contains(index)).collect();
         insert_all(transaction, schema, &columns, rows, &written)?;
@@ -60,25 +58,23 @@ fn insert_all(
 ) -> Result<(), Failure> {
     // Without columns a statement has one row: all its DEFAULTs.
     let together = VARIABLES_MAX.checked_div(columns.len()).unwrap_or(1).clamp(1, STATEMENT_ROWS_MAX);
-    let mut chunks = written.chunks_exact(together);
-    if 0 < chunks.len() {
-        each(transaction, &insert(schema, columns, together), columns, rows, &mut chunks)?;
-    }
-    let mut left = chunks.remainder().chunks(1);
-    if 0 < left.len() {
-        each(transaction, &insert(schema, columns, 1), columns, rows, &mut left)?;
-    }
-    Ok(())
+    let chunks = written.chunks_exact(together);
+    let left = chunks.remainder().chunks(1);
+    each(transaction, &insert(schema, columns, together), columns, rows, chunks)?;
+    each(transaction, &insert(schema, columns, 1), columns, rows, left)
 }
 
-/// Runs a statement with these columns of the rows of each chunk.
+/// Runs a statement with these columns of the rows of each chunk; nothing is asked of SQLite where there is none.
 fn each<'a>(
     transaction: &Transaction<'_>,
     statement: &str,
     columns: &[usize],
     rows: &Rows,
-    chunks: &mut dyn Iterator<Item = &'a [&'a [Value]]>,
+    chunks: impl ExactSizeIterator<Item = &'a [&'a [Value]]>,
 ) -> Result<(), Failure> {
+    if chunks.len() == 0 {
+        return Ok(());
+    }
     let mut statement = transaction.prepare(statement)?;
     for chunk in chunks {
         let values = chunk.iter().flat_map(|row| columns.iter().map(|&column| &row[column]));
