@@ -40,13 +40,14 @@ pub struct Definition {
     pub condition: Condition,
     /// When rows are written.
     pub flush: Flush,
-    /// How long after a worker's last sign of life others are to be writing what it had.
+    /// How long after a worker's last sign of life others are to be writing what it had, from 7 s on; a shorter one is how
+    /// long its group waits for a sign of life.
     pub session_timeout: Duration,
     /// Where the database is.
     pub database: Database,
 }
 
-/// Longer than a database takes for a batch, or a worker for its start; shorter than anybody likes to wait.
+/// A little above the shortest that works with a broker as it comes: rows of a killed worker should not wait for long.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Where to begin in a partition that was never read.

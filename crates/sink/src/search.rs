@@ -45,7 +45,7 @@ impl Search {
         error: TargetError,
     ) {
         self.attempts = self.attempts.saturating_add(1);
-        self.limit = Some((records / 2).max(1));
+        self.halve(records);
         if let (1, Some((place, offset))) = (records, last) {
             let attempts = std::mem::take(&mut self.attempts);
             self.condemned.insert(place, Condemned { offset, error, attempts });
@@ -54,6 +54,11 @@ impl Search {
 
     /// A batch of so many records took longer than it may.
     pub(crate) fn on_slow(&mut self, records: usize) {
+        self.halve(records);
+    }
+
+    /// The next batch has half as many.
+    fn halve(&mut self, records: usize) {
         self.limit = Some((records / 2).max(1));
     }
 

@@ -114,8 +114,7 @@ impl<F: FnMut(Note)> Worker<F> {
             ..ConsumerConfig::default()
         };
         let group = GroupConfig {
-            session_timeout: (definition.session_timeout.saturating_sub(TAKEOVER))
-                .max(definition.session_timeout.min(SESSION_TIMEOUT_MIN)),
+            session_timeout: session_in_group(definition.session_timeout),
             heartbeat_interval: HEARTBEAT_INTERVAL,
             auto_commit: None,
             positions: Positions::Caller,
@@ -614,6 +613,12 @@ impl<F: FnMut(Note)> Worker<F> {
             self.done = done;
         }
     }
+}
+
+/// For how long the group is not to hear of a worker before it gives its partitions to the others, so that these write within
+/// the session timeout; where that is short for a broker, it is the group's, and the takeover comes on top.
+fn session_in_group(session_timeout: Duration) -> Duration {
+    session_timeout.saturating_sub(TAKEOVER).max(session_timeout.min(SESSION_TIMEOUT_MIN))
 }
 
 /// A record that is not to be in the table.
