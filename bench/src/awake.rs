@@ -1,9 +1,8 @@
 //! Processors that do not rest while something is measured.
 //!
 //! A processor of a virtual machine that has nothing to do goes back to the host, unless the guest waits for a while before
-//! (`guest_halt_poll_ns`), and whoever wakes it pays for its return. Where this was found, 64 bytes over the loopback and back
-//! took 131 to 343 µs, and 21 to 68 µs with processors that were kept awake; a broker, which wakes others with every answer,
-//! took 2.3 instead of 1.7 to 1.9 CPU-seconds a GB. How much it is changes with what else the host does.
+//! (`guest_halt_poll_ns`), and whoever wakes it pays for its return: a broker with every answer. How much that is changes with
+//! what else the host does; README.md has what it was where this was found.
 //!
 //! - A1 Each processor has a process of the idle class (`sched(7)`), which gives it up at once to whatever wants it.
 //! - A2 It ends with the harness, however that ends.
