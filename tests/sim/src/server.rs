@@ -55,6 +55,16 @@ impl<'a> Server<'a> {
         Server { sim, settings, address, stop: RefCell::new(None) }
     }
 
+    /// The same, and it serves.
+    ///
+    /// # Panics
+    /// As there, or it does not start.
+    pub async fn started(sim: &'a Sim, more: &[(&str, &str)]) -> Server<'a> {
+        let server = Server::new(sim, more);
+        server.start().await.expect("a broker that serves");
+        server
+    }
+
     /// What it is started with.
     pub fn settings(&self) -> &Settings {
         &self.settings

@@ -63,8 +63,7 @@ pub fn simulated(more: &[(&str, &str)], script: impl AsyncFn(Simulated<'_>)) {
     for seed in seeds(1) {
         let sim = Sim::new(seed);
         sim.run(async {
-            let server = Server::new(&sim, &settings);
-            server.start().await.unwrap();
+            let server = Server::started(&sim, &settings).await;
             let peer = Peer { rt: sim.node("client"), address: server.address() };
             script(Simulated { sim: &sim, server: &server, peer }).await;
         });

@@ -91,8 +91,7 @@ async fn started(sim: &Sim) -> (Server<'_>, Rt, Client) {
 }
 
 async fn started_with<'a>(sim: &'a Sim, settings: &[(&str, &str)]) -> (Server<'a>, Rt, Client) {
-    let server = Server::new(sim, settings);
-    server.start().await.unwrap();
+    let server = Server::started(sim, settings).await;
     let rt = sim.node("client");
     let client = server.client(&rt).await;
     (server, rt, client)

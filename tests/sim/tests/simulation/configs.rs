@@ -35,8 +35,7 @@ struct World<'a> {
 fn world(test: impl AsyncFn(World<'_>)) {
     let sim = Sim::new(11);
     sim.run(async {
-        let server = Server::new(&sim, &[]);
-        server.start().await.unwrap();
+        let server = Server::started(&sim, &[]).await;
         let rt = sim.node("client");
         let client = server.client(&rt).await;
         let topic = create_topic_with(&client, "plain", 1, &[]).await;
@@ -275,8 +274,7 @@ fn transaction_partition_verification_enable() {
 fn transaction_state_log_min_isr() {
     let sim = Sim::new(12);
     sim.run(async {
-        let server = Server::new(&sim, &[("transaction.state.log.min.isr", "3")]);
-        server.start().await.unwrap();
+        let server = Server::started(&sim, &[("transaction.state.log.min.isr", "3")]).await;
         let rt = sim.node("client");
         let client = server.client(&rt).await;
         // With one copy, one in sync is enough.

@@ -37,11 +37,11 @@ fn a_peer_that_goes_while_it_waits_is_noticed_at_once() {
         let sim = Sim::new(1);
         sim.run(async {
             // Another connection from the same address shows whether the first one is still there.
-            let server = Server::new(
+            let server = Server::started(
                 &sim,
                 &[("max.connections.per.ip", "1"), ("group.initial.rebalance.delay.ms", "60000")],
-            );
-            server.start().await.unwrap();
+            )
+            .await;
             let admin = sim.node("admin");
             let client = server.client(&admin).await;
             create_topic(&client, VICTIM, 1).await;
@@ -67,8 +67,7 @@ fn a_peer_that_goes_while_it_waits_is_noticed_at_once() {
 fn limits_of_connections_change_while_the_broker_runs() {
     let sim = Sim::new(1);
     sim.run(async {
-        let server = Server::new(&sim, &[]);
-        server.start().await.unwrap();
+        let server = Server::started(&sim, &[]).await;
         let admin_rt = sim.node("admin");
         let rt = sim.node("peer");
         let first = Raw::connect(&rt, server.address()).await.unwrap();
@@ -125,8 +124,7 @@ fn a_storm_of_connections_disturbs_nobody() {
         let sim = Sim::new(seed);
         let mut draw = Draw::new(seed);
         sim.run(async {
-            let server = Server::new(&sim, &[("max.connections", "200")]);
-            server.start().await.unwrap();
+            let server = Server::started(&sim, &[("max.connections", "200")]).await;
             let orders = create_topic(&server.client(&sim.node("admin")).await, "orders", 1).await;
             let acknowledged = Arc::new(Mutex::new(Vec::new()));
             let neighbour = start_neighbour(&sim, &server, orders, &acknowledged).await;

@@ -12,7 +12,12 @@ use sim_tests::server::{NODE, Server};
 use sim_tests::topics::{create_topic, create_topic_with};
 use wire::{FetchRequest, FetchResponse, fetch};
 
+use crate::support::write_batches;
+
 const RECORDS: i64 = 20;
+
+/// Of each record.
+const VALUE_BYTES: usize = 1_000;
 
 /// A fetch of both partitions from an offset on, as bytes.
 fn fetch_frame(topic: &TopicName, offset: i64) -> bytes::Bytes {
@@ -52,17 +57,6 @@ async fn fetch(rt: &Rt, server: &Server<'_>, topic: &TopicName, offset: i64) -> 
     seen.collect()
 }
 
-/// Writes that many records of a thousand bytes to a partition, one by one.
-async fn write(rt: &Rt, server: &Server<'_>, place: &TopicPartition, records: i64) {
-    let mut connection = Raw::connect(rt, server.address()).await.unwrap();
-    for _ in 0..records {
-        let record = (b"key".to_vec(), vec![7; 1_000]);
-        connection.send(&raw::produce(1, place, &[record])).await.unwrap();
-        let (_, code, _) = raw::produced(&connection.receive().await.unwrap()).unwrap();
-        assert_eq!(ErrorCode::from_code(code), ErrorCode::None);
-    }
-}
-
 /// A broker with a topic of two partitions, the first of which may have records.
 struct World<'a> {
     sim: &'a Sim,
@@ -81,11 +75,10 @@ fn world(
 ) {
     let sim = Sim::new(seed);
     sim.run(async {
-        let server = Server::new(&sim, settings);
-        server.start().await.unwrap();
+        let server = Server::started(&sim, settings).await;
         let rt = sim.node("client");
         let topic = create_topic_with(&server.client(&rt).await, "orders", 2, configs).await;
-        write(&rt, &server, &TopicPartition::new(topic.clone(), 0), records).await;
+        write_batches(&rt, &server, &TopicPartition::new(topic.clone(), 0), records, VALUE_BYTES).await;
         test(World { sim: &sim, server, rt, topic }).await;
     });
 }
@@ -180,8 +173,7 @@ fn a_folder_that_no_topic_has_is_kept_aside() {
 fn the_folder_of_a_deleted_topic_goes_even_where_a_crash_brings_its_name_back() {
     let sim = Sim::new(4);
     sim.run(async {
-        let server = Server::new(&sim, &[]);
-        server.start().await.unwrap();
+        let server = Server::started(&sim, &[]).await;
         let rt = sim.node("client");
         let client = server.client(&rt).await;
         let topic = create_topic(&client, "orders", 1).await;
@@ -200,7 +192,7 @@ fn the_folder_of_a_deleted_topic_goes_even_where_a_crash_brings_its_name_back() 
 fn what_is_damaged_or_unreadable_is_refused_and_its_neighbours_are_served() {
     let settings = [("log.index.interval.bytes", "100")];
     world(1, &settings, &[], RECORDS, async |World { sim, server, rt, topic }| {
-        write(&rt, &server, &TopicPartition::new(topic.clone(), 1), RECORDS).await;
+        write_batches(&rt, &server, &TopicPartition::new(topic.clone(), 1), RECORDS, VALUE_BYTES).await;
         server.stop().await;
         let log = Path::new("/data/orders-0/00000000000000000000.log");
         // In the middle of the value of record 5; each batch takes some 1,080 bytes.

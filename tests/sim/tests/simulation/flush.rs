@@ -13,8 +13,7 @@ use rt::sim::Sim;
 
 /// How many of ten records are there after a power cut some time after they were written.
 async fn left(sim: &Sim, flush: &[(&str, &str)], wait: Duration) -> i64 {
-    let server = Server::new(sim, &[]);
-    server.start().await.unwrap();
+    let server = Server::started(sim, &[]).await;
     let rt = sim.node("client");
     let client = server.client(&rt).await;
     let mut configs = vec![("ottla.durability", "memory")];

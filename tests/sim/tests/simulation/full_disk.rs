@@ -71,8 +71,7 @@ fn a_full_disk_refuses_produces_and_takes_them_again_without_a_restart() {
     for (seed, free) in [(1, 0), (2, 150), (3, 2_000)] {
         let sim = Sim::new(seed);
         sim.run(async {
-            let server = Server::new(&sim, &[]);
-            server.start().await.unwrap();
+            let server = Server::started(&sim, &[]).await;
             let rt = sim.node("client");
             let client = server.client(&rt).await;
             let admin = Admin::new(&client);
@@ -109,8 +108,7 @@ fn a_coordinator_and_new_partitions_come_back_when_there_is_room() {
     let sim = Sim::new(4);
     sim.run(async {
         // Without a reserve everybody meets the end of the disk.
-        let server = Server::new(&sim, &[("ottla.disk.reserve.bytes", "0")]);
-        server.start().await.unwrap();
+        let server = Server::started(&sim, &[("ottla.disk.reserve.bytes", "0")]).await;
         let rt = sim.node("client");
         let client = server.client(&rt).await;
         let admin = Admin::new(&client);
@@ -164,8 +162,7 @@ fn the_reserve_is_left_to_everything_but_produces() {
     const RESERVE: u64 = 200_000;
     let sim = Sim::new(5);
     sim.run(async {
-        let server = Server::new(&sim, &[("ottla.disk.reserve.bytes", "200000")]);
-        server.start().await.unwrap();
+        let server = Server::started(&sim, &[("ottla.disk.reserve.bytes", "200000")]).await;
         let rt = sim.node("client");
         let client = server.client(&rt).await;
         let admin = Admin::new(&client);

@@ -48,8 +48,7 @@ fn with_topic(check: impl AsyncFn(&Sim, Client, TopicName)) {
     for seed in seeds(2) {
         let sim = Sim::new(seed);
         sim.run(async {
-            let server = Server::new(&sim, &[]);
-            server.start().await.unwrap();
+            let server = Server::started(&sim, &[]).await;
             let client = server.client(&sim.node("load")).await;
             let topic = TopicName::parse("bench").unwrap();
             load::create_topic(&client, &topic, PARTITIONS, &[]).await.unwrap();

@@ -40,8 +40,7 @@ fn a_member_that_was_cut_off_cannot_commit() {
     for seed in seeds(5) {
         let sim = Sim::new(seed);
         sim.run(async {
-            let server = Server::new(&sim, &[]);
-            server.start().await.unwrap();
+            let server = Server::started(&sim, &[]).await;
             let rt = sim.node("reader");
             let client = server.client(&rt).await;
             let topic = create_topic(&client, "orders", PARTITIONS).await;
@@ -59,8 +58,7 @@ fn a_member_that_was_cut_off_cannot_commit() {
 }
 
 async fn replace_a_member(sim: &Sim) {
-    let server = Server::new(sim, &[]);
-    server.start().await.unwrap();
+    let server = Server::started(sim, &[]).await;
     let rt = sim.node("survivor");
     let client = server.client(&rt).await;
     let topic = create_topic(&client, "orders", PARTITIONS).await;

@@ -40,8 +40,7 @@ struct Totals {
 }
 
 async fn attack(sim: &Sim, draw: &mut Draw, totals: &mut Totals) {
-    let server = Server::new(sim, &[]);
-    server.start().await.unwrap();
+    let server = Server::started(sim, &[]).await;
     let rt = sim.node("attacker");
     let client = server.client(&rt).await;
     let orders = create_topic(&client, "orders", 1).await;

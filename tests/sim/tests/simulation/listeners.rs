@@ -44,8 +44,7 @@ fn a_client_is_told_what_is_advertised_for_the_listener_it_came_by() {
             ("advertised.listeners", "INSIDE://kafka:29092,OUTSIDE://localhost:19093"),
             ("listener.security.protocol.map", "INSIDE:PLAINTEXT,OUTSIDE:PLAINTEXT,PLAIN:PLAINTEXT"),
         ];
-        let server = Server::new(&sim, &settings);
-        server.start().await.unwrap();
+        let server = Server::started(&sim, &settings).await;
         let rt = sim.node("client");
         assert_eq!(told_at(&rt, at(&server, 9092)).await, "kafka:29092");
         assert_eq!(told_at(&rt, at(&server, 9093)).await, "localhost:19093");
@@ -57,8 +56,7 @@ fn a_client_is_told_what_is_advertised_for_the_listener_it_came_by() {
 fn listeners_come_and_go_while_the_others_serve() {
     let sim = Sim::new(2);
     sim.run(async {
-        let server = Server::new(&sim, &[]);
-        server.start().await.unwrap();
+        let server = Server::started(&sim, &[]).await;
         let (rt, here) = (sim.node("client"), server.address());
         let (first, second) = (format!("PLAINTEXT://{here}"), at(&server, 9093));
         let set = async |key: &str, value: &str| alter_brokers(&rt, here, BROKER, key, Some(value)).await;
@@ -104,8 +102,7 @@ fn listeners_come_and_go_while_the_others_serve() {
 fn a_listener_takes_the_place_of_another_on_its_port() {
     let sim = Sim::new(3);
     sim.run(async {
-        let server = Server::new(&sim, &[]);
-        server.start().await.unwrap();
+        let server = Server::started(&sim, &[]).await;
         let (rt, here) = (sim.node("client"), server.address());
         let set = async |key: &str, value: &str| alter_brokers(&rt, here, BROKER, key, Some(value)).await;
         set("listener.security.protocol.map", "RENAMED:PLAINTEXT").await.unwrap();
@@ -129,8 +126,7 @@ fn a_name_server_that_is_slow_holds_up_no_change() {
     sim.run(async {
         let settings = [("max.connections.per.ip", "2"), (OVERRIDES, "client:1")];
         sim.network().set_lookup_latency(SLOW);
-        let server = Server::new(&sim, &settings);
-        server.start().await.unwrap();
+        let server = Server::started(&sim, &settings).await;
         let (admin, client, here) = (sim.node("admin"), sim.node("client"), server.address());
         // How many connections of the client are served at a time.
         let served = async || {
@@ -163,8 +159,7 @@ fn a_name_server_that_is_slow_holds_up_no_change() {
 fn some_hosts_may_have_other_numbers_of_connections() {
     let sim = Sim::new(4);
     sim.run(async {
-        let server = Server::new(&sim, &[("max.connections.per.ip", "2")]);
-        server.start().await.unwrap();
+        let server = Server::started(&sim, &[("max.connections.per.ip", "2")]).await;
         let (admin, here) = (sim.node("admin"), server.address());
         let set = async |value: &str| alter_brokers(&admin, here, BROKER, OVERRIDES, Some(value)).await;
         let refusal = set("client").await.unwrap_err();

@@ -12,6 +12,8 @@ use sim_tests::seeds::seeds;
 use sim_tests::server::{NODE, Server};
 use sim_tests::topics::create_topic_with;
 
+use crate::support::write_batches;
+
 /// Files go at once, and the cleaner looks every second.
 const SETTINGS: &[(&str, &str)] = &[("log.segment.delete.delay.ms", "0"), ("log.cleaner.backoff.ms", "1000")];
 
@@ -28,18 +30,12 @@ fn check(change: impl AsyncFn(&Admin, &TopicPartition)) {
     for seed in seeds(5) {
         let sim = Sim::new(seed);
         sim.run(async {
-            let server = Server::new(&sim, SETTINGS);
-            server.start().await.unwrap();
+            let server = Server::started(&sim, SETTINGS).await;
             let rt = sim.node("client");
             let client = server.client(&rt).await;
             let configs = [("internal.segment.bytes", SEGMENT_BYTES), ("min.cleanable.dirty.ratio", "0.01")];
             let place = TopicPartition::new(create_topic_with(&client, "read-slowly", 1, &configs).await, 0);
-            let mut writer = Raw::connect(&rt, server.address()).await.unwrap();
-            for _ in 0..BATCHES {
-                let record = (b"key".to_vec(), vec![b'v'; VALUE_BYTES]);
-                writer.send(&raw::produce(1, &place, &[record])).await.unwrap();
-                assert_eq!(raw::produced(&writer.receive().await.unwrap()).unwrap().1, 0, "seed {seed}");
-            }
+            write_batches(&rt, &server, &place, BATCHES, VALUE_BYTES).await;
             let asked = async || {
                 let reader = Raw::connect(&rt, server.address()).await.unwrap();
                 reader.send(&raw::fetch(1, &place, 0)).await.unwrap();

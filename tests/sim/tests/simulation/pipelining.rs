@@ -30,8 +30,7 @@ fn produces_sent_at_once_share_a_write_and_a_sync_and_are_answered_in_order() {
 /// What five produces of two records each were answered with, and how often the log was written and synced for them. A
 /// request of another kind is sent right behind them, and answered behind them.
 async fn send_at_once(sim: &Sim) -> (Vec<(i32, i16, i64)>, [usize; 2]) {
-    let server = Server::new(sim, &[]);
-    server.start().await.unwrap();
+    let server = Server::started(sim, &[]).await;
     let rt = sim.node("client");
     let topic = create_topic(&server.client(&rt).await, "orders", 1).await;
     let place = TopicPartition::new(topic, 0);

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use client::{Consumer, ConsumerConfig, Event, Start, TopicPartition};
 use rt::sim::Sim;
-use sim_tests::raw::{self, Raw};
 use sim_tests::seeds::seeds;
 use sim_tests::server::{NODE, Server};
 use sim_tests::topics::create_topic;
+
+use crate::support::write_batches;
 
 /// Of a batch's one record.
 const VALUE_BYTES: usize = 100_000;
@@ -22,7 +23,7 @@ const LATENCY: Duration = Duration::from_millis(10);
 
 /// What is in two partitions, how it is read, and how long that may take from the first record to the last.
 struct Case {
-    batches: [usize; 2],
+    batches: [i64; 2],
     /// How many of them an answer has of each.
     answered: u64,
     /// On the records of each poll.
@@ -34,19 +35,13 @@ fn check(Case { batches, answered, work, limit }: Case) {
     for seed in seeds(5) {
         let sim = Sim::new(seed);
         sim.run(async {
-            let server = Server::new(&sim, &[]);
-            server.start().await.unwrap();
+            let server = Server::started(&sim, &[]).await;
             let rt = sim.node("client");
             let client = server.client(&rt).await;
             let topic = create_topic(&client, "behind", 2).await;
             let places = [0, 1].map(|partition| TopicPartition::new(topic.clone(), partition));
-            let mut writer = Raw::connect(&rt, server.address()).await.unwrap();
             for (place, batches) in places.iter().zip(batches) {
-                for _ in 0..batches {
-                    let record = (b"key".to_vec(), vec![b'v'; VALUE_BYTES]);
-                    writer.send(&raw::produce(1, place, &[record])).await.unwrap();
-                    assert_eq!(raw::produced(&writer.receive().await.unwrap()).unwrap().1, 0, "seed {seed}");
-                }
+                write_batches(&rt, &server, place, batches, VALUE_BYTES).await;
             }
             let batch_bytes = sim.node(NODE).fs().file_len(Path::new(LOG)).unwrap();
             let partition_bytes = usize::try_from(answered * batch_bytes).unwrap();
@@ -55,10 +50,10 @@ fn check(Case { batches, answered, work, limit }: Case) {
             let mut consumer = Consumer::assigned(&client, config, &starts).await.unwrap();
             sim.network().set_latency(LATENCY..=LATENCY);
             let (mut read, mut since) = (0, None);
-            while read < batches.iter().sum() {
+            while read < batches.iter().sum::<i64>() {
                 if let Event::Records(records) = consumer.poll(Duration::from_secs(10)).await.unwrap() {
                     since.get_or_insert(rt.now());
-                    read += records.len();
+                    read += i64::try_from(records.len()).unwrap();
                     rt.sleep(work).await;
                 }
             }

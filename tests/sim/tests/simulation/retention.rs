@@ -17,8 +17,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// A broker that looks for expired records each minute, and a client of it.
 async fn started(sim: &Sim) -> (Server<'_>, Rt, Client) {
-    let server = Server::new(sim, &[("log.retention.check.interval.ms", "60000")]);
-    server.start().await.unwrap();
+    let server = Server::started(sim, &[("log.retention.check.interval.ms", "60000")]).await;
     let rt = sim.node("client");
     let client = server.client(&rt).await;
     (server, rt, client)

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use client::{Admin, Client, NewRecord, Producer, ProducerConfig};
-use model::{PartitionIndex, TopicName};
+use client::{Admin, Client, NewRecord, Producer, ProducerConfig, TopicPartition};
+use model::{ErrorCode, PartitionIndex, TopicName};
 use rt::Rt;
 use rt::sim::Sim;
 use sim_tests::raw::{self, Raw};
@@ -43,6 +43,23 @@ pub async fn start_neighbour(
             rt.sleep(Duration::from_millis(20)).await;
         }
     })
+}
+
+/// Writes batches of one record each, whose value has so many bytes, to a partition.
+pub async fn write_batches(
+    rt: &Rt,
+    server: &Server<'_>,
+    place: &TopicPartition,
+    batches: i64,
+    value_bytes: usize,
+) {
+    let mut connection = Raw::connect(rt, server.address()).await.unwrap();
+    for _ in 0..batches {
+        let record = (b"key".to_vec(), vec![b'v'; value_bytes]);
+        connection.send(&raw::produce(1, place, &[record])).await.unwrap();
+        let (_, code, _) = raw::produced(&connection.receive().await.unwrap()).unwrap();
+        assert_eq!(ErrorCode::from_code(code), ErrorCode::None);
+    }
 }
 
 /// Sets a topic's setting, or puts it back to its default.

@@ -134,8 +134,7 @@ fn check(lasts: &'static [(ApiKey, i16)], produce: i16, fetch: i16) {
         let sim = Sim::new(seed);
         sim.run(async {
             let advertised = format!("PLAINTEXT://{DOOR}:{PORT}");
-            let server = Server::new(&sim, &[("advertised.listeners", &advertised)]);
-            server.start().await.unwrap();
+            let server = Server::started(&sim, &[("advertised.listeners", &advertised)]).await;
             let rt = sim.node("client");
             let door = Door { rt: sim.node(DOOR), broker: server.address(), lasts, asked: Arc::default() };
             door.open(SocketAddr::new(sim.ip(DOOR), PORT)).await;

@@ -243,8 +243,7 @@ async fn committed(client: &Client, place: &TopicPartition) -> BTreeMap<usize, u
 
 async fn check(sim: &Sim, seed: u64, versions: Versions) -> usize {
     let mut draw = Draw::new(seed);
-    let server = Server::new(sim, &[("transaction.state.log.num.partitions", "4")]);
-    server.start().await.unwrap();
+    let server = Server::started(sim, &[("transaction.state.log.num.partitions", "4")]).await;
     let rt = sim.node("client");
     let client = server.client(&rt).await;
     let topic: TopicName = create_topic(&client, TOPIC, PARTITIONS).await;

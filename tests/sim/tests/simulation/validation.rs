@@ -55,8 +55,7 @@ impl World<'_> {
 fn under_both(configs: &[(&str, &str)], test: impl AsyncFn(&World<'_>, &str)) {
     let sim = Sim::new(5);
     sim.run(async {
-        let server = Server::new(&sim, &[]);
-        server.start().await.unwrap();
+        let server = Server::started(&sim, &[]).await;
         let rt = sim.node("client");
         let client = server.client(&rt).await;
         let topic = create_topic_with(&client, "checked", 1, configs).await;
