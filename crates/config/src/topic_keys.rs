@@ -245,7 +245,7 @@ pub(crate) const KEYS: &[Key] = &[
         Any,
         &[same("log.preallocate")],
         "Whether a new segment takes its full size on disk at once; here a file is as long as what is in it, which is what \
-         a start goes by after a crash, and file systems set blocks aside ahead of a file that grows.",
+         a start goes by after a crash, and space is set aside ahead of a log that grows in any case.",
     )
     .not_needed(),
     Key::topic(

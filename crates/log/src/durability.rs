@@ -78,6 +78,7 @@ impl Log {
     /// [`crate::close_all`].
     pub fn rest(&mut self) -> Result<(), LogError> {
         self.write()?;
+        self.give_space_back()?;
         self.active.index_time(self.cursor.largest);
         if self.snapshot_at < self.next {
             self.take_snapshot()?
@@ -94,7 +95,7 @@ impl Log {
 
     /// Whether a recovery would read nothing, once the syncs under way are done.
     pub fn is_rested(&self) -> bool {
-        self.gather.is_empty() && self.next <= self.snapshot_at
+        self.gather.is_empty() && self.next <= self.snapshot_at && !self.may_hold_space()
     }
 
     /// Makes everything durable and ends: the next start may be [`crate::Recovery::Clean`], once the folder's clean

@@ -43,6 +43,7 @@ mod roll;
 mod scrub;
 mod sealed;
 mod segment;
+mod space_ahead;
 mod sync;
 mod sync_method;
 mod time_index;

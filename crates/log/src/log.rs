@@ -31,6 +31,7 @@ use crate::producers::{Marker, MarkerError, Producers, Sequence, SequenceError, 
 use crate::reader::{LogReader, Mark, Marks, Shared, State};
 use crate::recovery::{Recovery, RecoveryReport, recover, write_epochs};
 use crate::segment::{IndexCursor, Segment};
+use crate::space_ahead::SpaceAhead;
 use crate::sync::Dirty;
 use crate::transactions::AbortedTransaction;
 
@@ -77,6 +78,7 @@ pub struct Log {
     /// When this process began to write the newest segment, where its batches have no timestamp.
     pub(crate) active_since_ms: Option<i64>,
     pub(crate) gather: Gather,
+    pub(crate) space_ahead: SpaceAhead,
     /// What the gathered markers aborted.
     gathered_aborts: Vec<AbortedTransaction>,
     /// The offset the next batch gets.
@@ -121,6 +123,7 @@ impl Log {
             folder_name: found.unsynced_names,
             ..Dirty::default()
         };
+        let space_ahead = SpaceAhead::found(options.recovery, active.size());
         let log = Log {
             shared: Arc::new(Shared { folder, state: RwLock::new(state), epochs: RwLock::new(found.epochs) }),
             config: options.config,
@@ -130,6 +133,7 @@ impl Log {
             first_timestamp: None,
             active_since_ms: None,
             gather: Gather::default(),
+            space_ahead,
             gathered_aborts: Vec::new(),
             next: found.end,
             high_watermark: found.start,
@@ -332,7 +336,12 @@ impl Log {
         let size = self.gather.size();
         let before = self.active.size();
         let written = self.gather.write_to(&file, before);
-        let cut = if written.is_err() { file.set_len(before) } else { Ok(()) };
+        let cut = if written.is_err() {
+            self.space_ahead = SpaceAhead::default();
+            file.set_len(before)
+        } else {
+            Ok(())
+        };
         self.dirty.log = Some(file);
         if let Err(error) = cut {
             self.fence(&format!("a part of a failed write could not be cut back: {error}"));

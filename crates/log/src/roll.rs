@@ -11,6 +11,7 @@ use crate::log::Log;
 use crate::log_error::LogError;
 use crate::recovery::create_segment;
 use crate::segment::IndexCursor;
+use crate::space_ahead::SpaceAhead;
 
 impl Log {
     pub(crate) fn roll_is_due(
@@ -76,6 +77,7 @@ impl Log {
         self.active.index_time(self.cursor.largest);
         self.take_snapshot()?;
         self.give_indexes_to_sync()?;
+        self.give_space_back()?;
         self.dirty.others.extend(self.dirty.log.take());
         Ok(())
     }
@@ -90,6 +92,7 @@ impl Log {
             state.segments.push(Arc::clone(&segment));
         }
         self.active = segment;
+        self.space_ahead = SpaceAhead::default();
         self.cursor = IndexCursor::START;
         self.first_timestamp = None;
         self.active_since_ms = None;

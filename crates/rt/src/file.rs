@@ -134,6 +134,16 @@ impl File {
         .map_err(|err| self.error("set space aside for", err))
     }
 
+    /// Sets space aside for a range that lies at the file's end or behind it; the file keeps its length. A file that is cut,
+    /// to its own length too, gives back what lies behind.
+    pub fn reserve(&self, range: &Range<u64>) -> io::Result<()> {
+        match &self.0 {
+            Kind::Os(file) => file.reserve(range),
+            Kind::Sim(file) => file.reserve(range),
+        }
+        .map_err(|err| self.error("set space aside for", err))
+    }
+
     /// The file's length in bytes.
     pub fn file_len(&self) -> io::Result<u64> {
         match &self.0 {

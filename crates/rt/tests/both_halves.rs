@@ -43,6 +43,7 @@ macro_rules! both {
 
 both! {
     files_are_read_and_written_at_positions
+    space_set_aside_is_no_part_of_a_file
     names_are_created_renamed_listed_and_removed
     errors_name_the_path_and_keep_their_kind
     a_lock_is_held_by_one
@@ -91,6 +92,20 @@ async fn files_are_read_and_written_at_positions(rt: Rt, root: PathBuf) {
     assert_eq!(&five, b"Jello");
     let free = rt.fs().free_bytes(&root).unwrap();
     assert!(0 < free && free <= rt.fs().total_bytes(&root).unwrap());
+}
+
+async fn space_set_aside_is_no_part_of_a_file(rt: Rt, root: PathBuf) {
+    let file = rt.fs().open(&root.join("file"), Open::Create).unwrap();
+    file.write_all_at(&[IoSlice::new(b"12345")], 0).unwrap();
+    file.reserve(&(5..1 << 20)).unwrap();
+    assert_eq!(file.file_len().unwrap(), 5);
+    let mut buffer = [0; 16];
+    assert_eq!(file.read_at(&mut buffer, 0).unwrap(), 5);
+    file.write_all_at(&[IoSlice::new(b"678")], 5).unwrap();
+    assert_eq!(file.read_at(&mut buffer, 0).unwrap(), 8);
+    assert_eq!(&buffer[..8], b"12345678");
+    file.set_len(8).unwrap();
+    assert_eq!(file.file_len().unwrap(), 8);
 }
 
 async fn names_are_created_renamed_listed_and_removed(rt: Rt, root: PathBuf) {

@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rt::channel::{Notify, watch};
 
+/// Left to batches when space is set aside for those that may come.
+const PLENTY_BYTES: u64 = 1024 * 1024 * 1024;
+
 /// The room; shared by all lanes.
 pub struct DiskRoom {
     /// Bytes producers were granted since the start.
@@ -67,6 +70,23 @@ impl DiskRoom {
             self.look.notify_one();
         }
         false
+    }
+
+    /// Asks for space to be set aside for batches that may come; granted where plenty is left for those that do.
+    pub fn grant_ahead(&self, bytes: u64) -> bool {
+        let granted = self.granted.fetch_add(bytes, Ordering::AcqRel) + bytes;
+        let is_granted = granted.saturating_add(PLENTY_BYTES) <= self.granted_max.load(Ordering::Acquire);
+        if !is_granted {
+            self.give_back(bytes);
+        }
+        is_granted
+    }
+
+    /// What was granted is not needed: its room was granted before, as space set aside.
+    pub fn give_back(&self, bytes: u64) {
+        if bytes != 0 {
+            self.granted.fetch_sub(bytes, Ordering::AcqRel);
+        }
     }
 
     /// The kernel has bytes that were granted, or they will not be written.
@@ -149,6 +169,23 @@ mod tests {
         assert!(!room.grant(501));
         assert!(room.grant(500), "a smaller one fits");
         assert!(!room.grant(1));
+    }
+
+    #[test]
+    fn space_is_set_aside_where_plenty_is_left_and_granted_once() {
+        let room = DiskRoom::new();
+        let free = 800 + PLENTY_BYTES + 5_000;
+        assert_eq!(measure(&room, free), None);
+        assert!(!room.grant_ahead(5_001));
+        assert!(room.grant_ahead(5_000));
+        room.on_written(5_000);
+        assert!(!room.grant_ahead(1), "only plenty is left");
+        // A batch that goes where space was set aside.
+        assert!(room.grant(3_000));
+        room.give_back(3_000);
+        assert!(room.grant(PLENTY_BYTES), "it took no room of its own");
+        assert!(!room.grant(1));
+        assert_eq!(room.written(), 5_000, "refusing wrote nothing");
     }
 
     #[test]

@@ -178,9 +178,23 @@ impl Leading {
         is_granted
     }
 
-    /// What was granted is with the kernel by now, or never will be.
-    fn settle_granted(&mut self) {
-        self.room.on_written(std::mem::take(&mut self.granted));
+    /// What was granted is with the kernel by now, or never will be; `aside` of it went where space was set aside, which
+    /// was granted before.
+    fn settle_granted(&mut self, aside: u64) {
+        let granted = std::mem::take(&mut self.granted);
+        let twice = aside.min(granted);
+        self.room.give_back(twice);
+        self.room.on_written(granted - twice);
+    }
+
+    /// Sets space aside for what is about to be written and what may follow, where the disk has plenty.
+    fn set_space_aside(&mut self) {
+        if let Some(bytes) = self.log.wants_space().filter(|_| !self.handle.topic.is_internal())
+            && self.room.grant_ahead(bytes)
+        {
+            self.log.set_space_aside(bytes);
+            self.room.on_written(bytes);
+        }
     }
 
     fn refused(&mut self, error: LogError) -> AppendError {
@@ -223,8 +237,10 @@ impl Leading {
         if self.failed || may_wait && self.log.unwritten_bytes() < APPEND_COALESCED_BYTES {
             return None;
         }
+        self.set_space_aside();
+        let aside = self.log.space_aside();
         let written = self.log.write();
-        self.settle_granted();
+        self.settle_granted(aside.saturating_sub(self.log.space_aside()));
         match written {
             Ok(()) if self.refusing && !self.unwritten.is_empty() => {
                 self.refusing = false;
@@ -440,7 +456,7 @@ impl Leading {
             self.handle.id.partition
         );
         self.failed = true;
-        self.settle_granted();
+        self.settle_granted(0);
         self.log.fence(&error.to_string());
         self.step(Event::Fenced);
         for (_, reply) in self.syncing_to.drain(..) {
@@ -458,7 +474,7 @@ impl Leading {
 
     /// Ends the leadership; whoever waits hears nothing, which says that the outcome is not known.
     pub fn into_log(mut self) -> Log {
-        self.settle_granted();
+        self.settle_granted(0);
         self.handle.close();
         self.log
     }

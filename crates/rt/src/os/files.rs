@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, IoSlice, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -86,6 +87,11 @@ impl File {
 
     pub(crate) fn allocate(&self, len: u64) -> io::Result<()> {
         uninterrupted(|| Ok(rustix::fs::fallocate(&self.file, FallocateFlags::empty(), 0, len)?))
+    }
+
+    pub(crate) fn reserve(&self, range: &Range<u64>) -> io::Result<()> {
+        let len = range.end.saturating_sub(range.start);
+        uninterrupted(|| Ok(rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, range.start, len)?))
     }
 
     pub(crate) fn len(&self) -> io::Result<u64> {

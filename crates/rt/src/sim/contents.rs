@@ -18,6 +18,8 @@ pub(super) struct Contents {
     durable: Vec<u8>,
     /// Sectors written or cut since the last sync.
     unsynced: BTreeSet<usize>,
+    /// Where the space ends that was set aside for it; cutting it gives back what lies behind its length.
+    reserved_to: u64,
     /// When it was last written, milliseconds since the Unix epoch; a power cut keeps it.
     pub(super) modified_ms: i64,
 }
@@ -47,6 +49,15 @@ impl Contents {
         u64::try_from(self.current.len()).expect("a length fits 64 bits")
     }
 
+    /// Bytes of the disk that are its own.
+    pub(super) fn taken(&self) -> u64 {
+        self.len().max(self.reserved_to)
+    }
+
+    pub(super) fn reserve(&mut self, to: u64) {
+        self.reserved_to = self.reserved_to.max(to);
+    }
+
     pub(super) fn read(&self, buffer: &mut [u8], position: u64) -> usize {
         let start = usize::try_from(position).unwrap_or(usize::MAX).min(self.current.len());
         let count = buffer.len().min(self.current.len() - start);
@@ -68,6 +79,7 @@ impl Contents {
         let len = usize::try_from(len).expect("a simulated file fits memory");
         self.touch(len, self.current.len());
         self.current.resize(len, 0);
+        self.reserved_to = 0;
     }
 
     pub(super) fn sync(&mut self) {

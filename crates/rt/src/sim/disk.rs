@@ -179,7 +179,7 @@ impl Disk {
         self.reuse_freed(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         let free = self.free_bytes();
         let contents = self.contents(id)?;
-        let room = contents.len().saturating_sub(position).saturating_add(free);
+        let room = contents.taken().saturating_sub(position).saturating_add(free);
         let count = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
         if count == 0 && !bytes.is_empty() {
             return Err(ErrorKind::StorageFull.into());
@@ -200,6 +200,17 @@ impl Disk {
         }
         contents.set_len(len);
         self.note(|| Change::SetLen { file: id, len });
+        Ok(())
+    }
+
+    /// Sets space aside behind the file's end, up to `to`.
+    pub(super) fn reserve(&mut self, id: InodeId, to: u64) -> io::Result<()> {
+        let wanted = to.saturating_sub(self.contents(id)?.taken());
+        self.reuse_freed(wanted);
+        if self.free_bytes() < wanted {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        self.contents(id)?.reserve(to);
         Ok(())
     }
 
@@ -413,7 +424,7 @@ impl Disk {
         });
         let named: BTreeSet<InodeId> = names.flatten().copied().collect();
         let size = |(id, inode): (&InodeId, &Inode)| match inode {
-            Inode::File { contents, open } if 0 < *open || named.contains(id) => contents.len(),
+            Inode::File { contents, open } if 0 < *open || named.contains(id) => contents.taken(),
             Inode::File { .. } | Inode::Directory(_) => 0,
         };
         self.inodes.iter().map(size).sum()
@@ -423,7 +434,7 @@ impl Disk {
     /// else a power cut would bring back more than the disk holds.
     fn reuse_freed(&mut self, wanted: u64) {
         let size = |inode: &Inode| match inode {
-            Inode::File { contents, .. } => contents.len(),
+            Inode::File { contents, .. } => contents.taken(),
             Inode::Directory(_) => 0,
         };
         let taken: u64 = self.inodes.values().map(size).sum();

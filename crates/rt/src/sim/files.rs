@@ -1,6 +1,7 @@
 //! Open files and locks of a simulated node.
 
 use std::io::{self, ErrorKind, IoSlice};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::disk::InodeId;
@@ -52,6 +53,12 @@ impl File {
         self.check_writable()?;
         let what = format_args!("set length of {} to {len}", self.path.display());
         self.node.change(what, |disk| disk.set_len(self.inode, len))
+    }
+
+    pub(crate) fn reserve(&self, range: &Range<u64>) -> io::Result<()> {
+        self.check_writable()?;
+        let what = format_args!("set {range:?} of {} aside", self.path.display());
+        self.node.change(what, |disk| disk.reserve(self.inode, range.end))
     }
 
     pub(crate) fn len(&self) -> io::Result<u64> {
