@@ -11,14 +11,14 @@ use crate::workspace::Workspace;
 
 /// Hands `arguments` to the harness; its exit code is ours.
 pub fn run(workspace: &Workspace, report: &Report, arguments: &[String]) -> Result<ExitCode> {
-    report.step("build", || checks::build(workspace, &["ottla", "bench"]));
+    report.step("release", || checks::release(workspace, &["ottla", "bench"]));
     if !report.good() {
         bail!("what does not build is not measured");
     }
     let mut command = Command::new(workspace.target.join("release/bench"));
     command.args(arguments).env("OTTLA_BENCH_FOLDER", workspace.target.join("bench"));
     if std::env::var_os("OTTLA_BIN").is_none() {
-        command.env("OTTLA_BIN", workspace.ottla());
+        command.env("OTTLA_BIN", workspace.ottla("release"));
     }
     // Without Java there is no Kafka to compare with, which leaves Ottla's own figures.
     if java::fetch(workspace, report) {

@@ -1,4 +1,4 @@
-//! The steps that cargo runs: formatting, lints, unit tests, the release build.
+//! The steps that cargo runs: formatting, lints, unit tests, builds.
 
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -41,22 +41,19 @@ pub fn clippy(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::of(&ended, |_| Some(Tally::ONE)))
 }
 
-/// The release build of some packages, such as the product, which the client suites run.
-pub fn build(workspace: &Workspace, packages: &[&str]) -> Result<Outcome> {
-    release_build(workspace, Command::new(env!("CARGO")), packages)
+/// The product as the unit tests build it, with assertions, for suites that run beside them.
+pub fn build(workspace: &Workspace) -> Result<Outcome> {
+    // As a test's program, not by itself: crates keep the features that they were built with for the tests.
+    let arguments = ["test", "--no-run", "--quiet", "--workspace", "--test", "cli"];
+    let ended = cargo(workspace, "build", &arguments)?;
+    Ok(Outcome::of(&ended, |_| Some(Tally::ONE)))
 }
 
-/// The product's release build on the processor time that tests leave while they wait.
-pub fn build_aside(workspace: &Workspace) -> Result<Outcome> {
-    let mut command = Command::new("nice");
-    command.arg(env!("CARGO"));
-    release_build(workspace, command, &["ottla"])
-}
-
-fn release_build(workspace: &Workspace, mut cargo: Command, packages: &[&str]) -> Result<Outcome> {
-    cargo.current_dir(&workspace.root).args(["build", "--release", "--quiet"]);
-    cargo.args(packages.iter().flat_map(|package| ["--package", package]));
-    let ended = process::run(&mut cargo, &log_file(workspace, "build"), LIMIT)?;
+/// The release build of some packages.
+pub fn release(workspace: &Workspace, packages: &[&str]) -> Result<Outcome> {
+    let mut arguments = vec!["build", "--release", "--quiet"];
+    arguments.extend(packages.iter().flat_map(|package| ["--package", package]));
+    let ended = cargo(workspace, "release", &arguments)?;
     Ok(Outcome::of(&ended, |_| Some(Tally::ONE)))
 }
 

@@ -21,7 +21,6 @@ mod tidy;
 mod workspace;
 
 use std::process::ExitCode;
-use std::thread;
 
 use anyhow::{Result, bail};
 
@@ -106,18 +105,16 @@ fn test(workspace: &Workspace, report: &Report, arguments: &[String]) -> Result<
     let jars = (wants("unit") || wants("java") || reference) && suite::java::fetch(workspace, report);
     let suites = ["node", "python", "go", "java", "corners"];
     let clients: Vec<&str> = suites.into_iter().filter(|step| wants(step)).collect();
-    thread::scope(|threads| {
-        if (wants("build") || !clients.is_empty()) && !reference {
-            threads.spawn(|| report.step("build", || checks::build_aside(workspace)));
-        }
-        if wants("unit") {
-            report.step("unit", || {
-                packages::install_servers(report)?;
-                checks::unit(workspace, jars)
-            });
-        }
-    });
-    let broker = if reference { Broker::Reference } else { Broker::Ottla };
+    if wants("unit") {
+        report.step("unit", || {
+            packages::install_servers(report)?;
+            checks::unit(workspace, jars)
+        });
+    }
+    if (wants("build") || !clients.is_empty()) && !reference {
+        report.step("build", || checks::build(workspace));
+    }
+    let broker = if reference { Broker::Reference } else { Broker::Debug };
     suite::run_all(workspace, report, broker, &clients, only);
     Ok(())
 }

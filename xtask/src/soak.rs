@@ -24,23 +24,29 @@ pub fn run(workspace: &Workspace, report: &Report) {
         packages::install_servers(report)?;
         checks::sinks(workspace, number("OTTLA_SINK_RECORDS", 1_000_000))
     });
-    report.step("build", || checks::build(workspace, &["ottla"]));
+    report.step("release", || checks::release(workspace, &["ottla"]));
     java::fetch(workspace, report);
     copies(workspace, report, number("OTTLA_COPIED_RECORDS", 100_000));
     for round in 1..=rounds {
         report.line(&format!("round {round} of {rounds}"));
         let variables = [("OTTLA_KILLS", kills.to_string())];
-        let context = Context { workspace, report, broker: Broker::Ottla, only: None, variables: &variables };
+        let context =
+            Context { workspace, report, broker: Broker::Release, only: None, variables: &variables };
         report.step("crash", || python::run_with(&context, "crash", &["test_crash.py"]));
-        suite::run_all(workspace, report, Broker::Ottla, &["node", "python", "go", "java"], None);
+        suite::run_all(workspace, report, Broker::Release, &["node", "python", "go", "java"], None);
     }
 }
 
 /// What each client copies in transactions while the broker is killed.
 fn copies(workspace: &Workspace, report: &Report, records: u32) {
     let variables = [("OTTLA_COPIED_RECORDS", records.to_string())];
-    let selecting =
-        |only| Context { workspace, report, broker: Broker::Ottla, only: Some(only), variables: &variables };
+    let selecting = |only| Context {
+        workspace,
+        report,
+        broker: Broker::Release,
+        only: Some(only),
+        variables: &variables,
+    };
     report.step("javac", || java::compile(workspace, report));
     report.step("copies by Java", || java::run(&selecting("again and again")));
     report.step("copies by Python", || python::run(&selecting("exactly_once")));

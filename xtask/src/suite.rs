@@ -67,7 +67,7 @@ impl Context<'_> {
         // Under a name of their own, so that `cargo test` of whoever has the other one set stays in the simulator.
         command.env("OTTLA_CORNERS_BOOTSTRAP", broker.bootstrap());
         let limit = match self.broker {
-            Broker::Ottla => LIMIT,
+            Broker::Debug | Broker::Release => LIMIT,
             Broker::Reference => REFERENCE_LIMIT,
         };
         let ended = process::run(&mut command, &self.report.log(name), limit)?;
@@ -116,7 +116,7 @@ pub fn run_all(workspace: &Workspace, report: &Report, broker: Broker, suites: &
         other => unreachable!("there is no suite {other}"),
     };
     match broker {
-        Broker::Ottla => thread::scope(|threads| {
+        Broker::Debug | Broker::Release => thread::scope(|threads| {
             for suite in suites {
                 threads.spawn(|| run(suite));
             }

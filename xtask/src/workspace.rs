@@ -31,9 +31,9 @@ impl Workspace {
         self.root.join("tests/clients")
     }
 
-    /// The release build of the product.
-    pub fn ottla(&self) -> PathBuf {
-        self.target.join("release/ottla")
+    /// The product's build of a profile: `debug`, which the unit tests use, or `release`.
+    pub fn ottla(&self, profile: &str) -> PathBuf {
+        self.target.join(profile).join("ottla")
     }
 
     /// Apache Kafka's jars, once `suite::java::fetch` has put them there.

@@ -20,8 +20,10 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// What the suites run against.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Broker {
-    /// The release build of this workspace.
-    Ottla,
+    /// The build that the unit tests use, whose assertions hold every client to account.
+    Debug,
+    /// The release build.
+    Release,
     /// Apache Kafka, against which the suites themselves are checked.
     Reference,
 }
@@ -30,7 +32,8 @@ impl Broker {
     /// The program that understands `dev` and `serve`.
     pub fn program(self, workspace: &Workspace) -> PathBuf {
         match self {
-            Broker::Ottla => workspace.ottla(),
+            Broker::Debug => workspace.ottla("debug"),
+            Broker::Release => workspace.ottla("release"),
             Broker::Reference => workspace.clients().join("reference/ottla"),
         }
     }
