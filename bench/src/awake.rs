@@ -13,8 +13,8 @@ use anyhow::{Context, Result};
 
 use crate::process::Running;
 
-/// Asks for nothing but whether the harness is there.
-const SCRIPT: &str = "while kill -0 $PPID 2> /dev/null; do :; done";
+/// Asks the kernel for nothing: what it did there would be in the way of who wants the processor.
+const SCRIPT: &str = "while :; do :; done";
 
 /// The processes that keep processors awake.
 pub struct Awake(#[expect(dead_code, reason = "they run for as long as this is there")] Vec<Running>);
@@ -23,8 +23,9 @@ impl Awake {
     /// One for each processor.
     pub fn new(processors: usize) -> Result<Awake> {
         let start = |processor: usize| {
-            let mut command = Command::new("taskset");
-            command.args(["-c", &processor.to_string(), "chrt", "--idle", "0", "sh", "-c", SCRIPT]);
+            let mut command = Command::new("setpriv");
+            command.args(["--pdeathsig", "KILL", "taskset", "-c", &processor.to_string()]);
+            command.args(["chrt", "--idle", "0", "sh", "-c", SCRIPT]);
             Running::start(command.stdin(Stdio::null()))
         };
         let started: Result<Vec<Running>> = (0..processors).map(start).collect();
