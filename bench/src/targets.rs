@@ -152,6 +152,7 @@ mod tests {
         assert_eq!(judge(Bound::AtLeast(20.0), 3), Verdict::Met { of });
         assert_eq!(judge(Bound::AtLeast(20.1), 3), Verdict::Missed { of });
         assert_eq!(judge(Bound::AtMost(20.0), 4), Verdict::Unknown, "too few");
+        assert_eq!(super::judge(Bound::AtMost(20.0), &[], &[], 0), Verdict::Unknown);
     }
 
     #[test]
