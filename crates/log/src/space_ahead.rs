@@ -207,7 +207,8 @@ mod tests {
         log.give_space_back().expect("gives back");
         sim.disk(NODE).set_free_bytes(bytes_of_batch() + 1_000);
         write(&mut log);
-        assert_eq!((log.space_aside(), log.wants_space()), (0, None));
-        assert_eq!(log.fenced(), None);
+        assert_eq!((log.space_aside(), log.fenced()), (0, None));
+        log.append(batch(), LeaderEpoch(1), 0).expect("appends");
+        assert_eq!(log.wants_space(), None, "it was refused");
     }
 }
