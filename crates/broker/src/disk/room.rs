@@ -65,7 +65,7 @@ impl DiskRoom {
         if granted <= self.granted_max.load(Ordering::Acquire) {
             return true;
         }
-        self.granted.fetch_sub(bytes, Ordering::AcqRel);
+        self.give_back(bytes);
         if self.refused.fetch_max(bytes, Ordering::AcqRel) == 0 {
             self.look.notify_one();
         }
