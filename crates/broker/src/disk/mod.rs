@@ -14,4 +14,6 @@ mod room;
 mod space;
 
 pub use room::DiskRoom;
+#[cfg(test)]
+pub use room::Measured;
 pub use space::{DiskSpace, run};

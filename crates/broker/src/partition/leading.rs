@@ -6,7 +6,6 @@
 //! - W4 What the disk has no room for is refused, and the partition goes on; the next append tries again.
 //! - W5 What is promised to be on the disk is written in large pieces while a sync is under way, because nobody is
 //!   answered before the sync after it, and small writes cost several times as much; without one, at once.
-//! - W6 Producers are refused what the disk has no room for above its reserve; coordinators and markers are not.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,6 +21,7 @@ use rustc_hash::FxHashMap;
 use crate::disk::DiskRoom;
 use crate::error::PartitionError;
 
+use super::grant::Grant;
 use super::handle::{AppendError, AppendReply, Appended, Origin, Partition};
 
 /// An append that reached the lane.
@@ -50,9 +50,7 @@ pub(super) struct Leading {
     /// Who waits for the disk to have everything below an offset, whatever the contract.
     syncing_to: Vec<(Offset, oneshot::Sender<Result<(), PartitionError>>)>,
     sync_under_way: bool,
-    room: Arc<DiskRoom>,
-    /// Bytes that were granted by it and are not written yet.
-    granted: u64,
+    grant: Grant,
     /// Where the log ended when it was last asked whether it is idle.
     seen_end: Offset,
     /// Everything of the log is to be synced, whatever the contract.
@@ -64,6 +62,7 @@ pub(super) struct Leading {
 
 impl Leading {
     pub fn new(handle: Arc<Partition>, log: Log, leader: Leader, room: Arc<DiskRoom>) -> Leading {
+        let grant = Grant::new(room, handle.topic.is_internal());
         let mut leading = Leading {
             handle,
             log,
@@ -74,8 +73,7 @@ impl Leading {
             held_back: VecDeque::new(),
             syncing_to: Vec::new(),
             sync_under_way: false,
-            room,
-            granted: 0,
+            grant,
             seen_end: Offset::ZERO,
             resting: false,
             refusing: false,
@@ -136,7 +134,8 @@ impl Leading {
             Origin::Producer(verified) => {
                 let sequence = self.log.check_sequence(&header, verified);
                 // What is in the log already needs no room; what does not follow may do so only because of a refusal.
-                if !matches!(sequence, Ok(Sequence::Duplicate { .. })) && !self.is_granted(&batch) {
+                let is_there = matches!(sequence, Ok(Sequence::Duplicate { .. }));
+                if !is_there && !self.grant.ask(u64::try_from(batch.size_in_bytes()).unwrap_or(u64::MAX)) {
                     return Err(AppendError::DiskFull);
                 }
                 sequence.map_err(AppendError::Sequence)?
@@ -167,36 +166,6 @@ impl Leading {
         Ok((Appended { base_offset, log_append_time, log_start }, last_offset.next()))
     }
 
-    /// Whether the disk has room for the batch (W6).
-    fn is_granted(&mut self, batch: &CheckedBatch) -> bool {
-        if self.handle.topic.is_internal() {
-            return true;
-        }
-        let bytes = u64::try_from(batch.size_in_bytes()).unwrap_or(u64::MAX);
-        let is_granted = self.room.grant(bytes);
-        self.granted += if is_granted { bytes } else { 0 };
-        is_granted
-    }
-
-    /// What was granted is with the kernel by now, or never will be; `aside` of it went where space was set aside, which
-    /// was granted before.
-    fn settle_granted(&mut self, aside: u64) {
-        let granted = std::mem::take(&mut self.granted);
-        let twice = aside.min(granted);
-        self.room.give_back(twice);
-        self.room.on_written(granted - twice);
-    }
-
-    /// Sets space aside for what is about to be written and what may follow, where the disk has plenty.
-    fn set_space_aside(&mut self) {
-        if let Some(bytes) = self.log.wants_space().filter(|_| !self.handle.topic.is_internal())
-            && self.room.grant_ahead(bytes)
-        {
-            self.log.set_space_aside(bytes);
-            self.room.on_written(bytes);
-        }
-    }
-
     fn refused(&mut self, error: LogError) -> AppendError {
         if let LogError::BatchTooLarge { .. } = error {
             return AppendError::LargerThanSegment;
@@ -211,7 +180,7 @@ impl Leading {
             self.fail(error);
             return;
         }
-        self.room.look_again();
+        self.grant.look_again();
         if !std::mem::replace(&mut self.refusing, true) {
             tracing::error!(
                 "{}-{}: records are refused until the disk takes them again: {error}",
@@ -237,11 +206,7 @@ impl Leading {
         if self.failed || may_wait && self.log.unwritten_bytes() < APPEND_COALESCED_BYTES {
             return None;
         }
-        self.set_space_aside();
-        let aside = self.log.space_aside();
-        let written = self.log.write();
-        self.settle_granted(aside.saturating_sub(self.log.space_aside()));
-        match written {
+        match self.grant.write(&mut self.log) {
             Ok(()) if self.refusing && !self.unwritten.is_empty() => {
                 self.refusing = false;
                 tracing::info!(
@@ -456,7 +421,7 @@ impl Leading {
             self.handle.id.partition
         );
         self.failed = true;
-        self.settle_granted(0);
+        self.grant.settle();
         self.log.fence(&error.to_string());
         self.step(Event::Fenced);
         for (_, reply) in self.syncing_to.drain(..) {
@@ -473,8 +438,7 @@ impl Leading {
     }
 
     /// Ends the leadership; whoever waits hears nothing, which says that the outcome is not known.
-    pub fn into_log(mut self) -> Log {
-        self.settle_granted(0);
+    pub fn into_log(self) -> Log {
         self.handle.close();
         self.log
     }

@@ -4,6 +4,7 @@
 //! - P2 A high watermark is published, and an append answered, only by an action of `replica`.
 //! - P3 Readers never wait for the lane: they read through the handle, below the high watermark.
 
+mod grant;
 mod handle;
 mod inbox;
 mod lane;
