@@ -255,9 +255,7 @@ impl Lane {
             }
             Command::ExpiredTo { partition, retention, reply } => {
                 let now = self.now();
-                if let Some(leading) = self.partitions.get_mut(&partition) {
-                    drop(reply.send(leading.expired_to(retention, now)));
-                }
+                self.answer(partition, reply, |leading| leading.expired_to(retention, now));
             }
             Command::AdvanceStart { partition, to, reply } => {
                 if let Some(leading) = self.partitions.get_mut(&partition) {
@@ -270,14 +268,10 @@ impl Lane {
                 }
             }
             Command::PutAwayBefore { partition, to, reply } => {
-                if let Some(leading) = self.partitions.get_mut(&partition) {
-                    drop(reply.send(leading.advance_start(to)));
-                }
+                self.answer(partition, reply, |leading| leading.advance_start(to));
             }
             Command::LastBatches(partition, reply) => {
-                if let Some(leading) = self.partitions.get(&partition) {
-                    drop(reply.send(leading.last_batches()));
-                }
+                self.answer(partition, reply, |leading| leading.last_batches());
             }
             Command::SwapIn { partition, cleaned, reply } => {
                 if let Some(leading) = self.partitions.get_mut(&partition) {
@@ -287,9 +281,7 @@ impl Lane {
                 }
             }
             Command::DescribeProducers(partition, reply) => {
-                if let Some(leading) = self.partitions.get(&partition) {
-                    drop(reply.send(leading.producers()));
-                }
+                self.answer(partition, reply, |leading| leading.producers());
             }
             Command::Adopt(new, done) => {
                 let NewPartition { handle, log, leader } = *new;
@@ -316,6 +308,18 @@ impl Lane {
                     leading.reconfigure(contract, config);
                 }
             }
+        }
+    }
+
+    /// Answers with what `act` makes of a partition, unless it is not, or no longer, in this lane. Whoever asked may be gone.
+    fn answer<T>(
+        &mut self,
+        partition: TopicPartition,
+        reply: oneshot::Sender<T>,
+        act: impl FnOnce(&mut Leading) -> T,
+    ) {
+        if let Some(leading) = self.partitions.get_mut(&partition) {
+            drop(reply.send(act(leading)));
         }
     }
 
