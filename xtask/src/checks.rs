@@ -70,51 +70,58 @@ pub fn unit(workspace: &Workspace, jars: bool) -> Result<Outcome> {
 
 /// The simulations, optimised and over many seeds.
 pub fn simulations(workspace: &Workspace, seeds: u32) -> Result<Outcome> {
-    let mut command = Command::new(env!("CARGO"));
-    command.current_dir(&workspace.root);
-    command.args(["test", "--release", "--package", "ottla-sim-tests", "--no-fail-fast", "--quiet"]);
-    command.env("OTTLA_SIM_SEEDS", seeds.to_string());
-    let ended = process::run(&mut command, &log_file(workspace, "simulations"), SOAK_LIMIT)?;
-    Ok(Outcome::of(&ended, tally))
+    let arguments = ["--package", "ottla-sim-tests", "--no-fail-fast"];
+    for_long(workspace, "simulations", &arguments, &[("OTTLA_SIM_SEEDS", seeds)])
 }
 
 /// Hostile clients at a real process for ten seconds, and what crowds and slow readers cost it.
 pub fn limits(workspace: &Workspace) -> Result<Outcome> {
-    let mut command = Command::new(env!("CARGO"));
-    command.current_dir(&workspace.root);
-    command.args(["test", "--release", "--package", "ottla", "--test", "limits", "--quiet"]);
-    command.env("OTTLA_HOSTILE_SECONDS", "10");
-    let ended = process::run(&mut command, &log_file(workspace, "limits"), SOAK_LIMIT)?;
-    Ok(Outcome::of(&ended, tally))
+    product_for_long(workspace, "limits", &[], &[("OTTLA_HOSTILE_SECONDS", 10)])
 }
 
 /// Ten million records of 100,000 keys in a compacted topic, whose broker is killed meanwhile.
 pub fn compaction(workspace: &Workspace) -> Result<Outcome> {
-    let mut command = Command::new(env!("CARGO"));
-    command.current_dir(&workspace.root);
-    command.args(["test", "--release", "--package", "ottla", "--test", "compaction", "--quiet"]);
-    command.env("OTTLA_COMPACTED_RECORDS", "10000000");
-    let ended = process::run(&mut command, &log_file(workspace, "compaction"), SOAK_LIMIT)?;
-    Ok(Outcome::of(&ended, tally))
+    product_for_long(workspace, "compaction", &[], &[("OTTLA_COMPACTED_RECORDS", 10_000_000)])
 }
 
 /// Disks of 256 MiB that producers fill ten times, under both policies.
 pub fn full_disks(workspace: &Workspace) -> Result<Outcome> {
-    let mut command = Command::new(env!("CARGO"));
-    command.current_dir(&workspace.root);
-    command.args(["test", "--release", "--package", "ottla", "--test", "full_disk", "--quiet"]);
-    command.env("OTTLA_FULL_DISK_MIB", "256").env("OTTLA_FULL_DISK_ROUNDS", "10");
-    let ended = process::run(&mut command, &log_file(workspace, "full-disks"), SOAK_LIMIT)?;
-    Ok(Outcome::of(&ended, tally))
+    let variables = [("OTTLA_FULL_DISK_MIB", 256), ("OTTLA_FULL_DISK_ROUNDS", 10)];
+    product_for_long(workspace, "full_disk", &[], &variables)
 }
 
 /// Sinks of this many records into every database, while workers, the broker, the database and connections are killed.
 pub fn sinks(workspace: &Workspace, records: u32) -> Result<Outcome> {
+    product_for_long(workspace, "sinks", &["kills"], &[("OTTLA_SINK_RECORDS", records)])
+}
+
+/// `kill -9` of the real process under a mix of clients, so many times.
+pub fn kills(workspace: &Workspace, kills: u32) -> Result<Outcome> {
+    product_for_long(workspace, "kills", &[], &[("OTTLA_KILLS", kills)])
+}
+
+/// One test file of the product, named like its log.
+fn product_for_long(
+    workspace: &Workspace,
+    test: &str,
+    tests_named: &[&str],
+    variables: &[(&str, u32)],
+) -> Result<Outcome> {
+    let arguments = [&["--package", "ottla", "--test", test], tests_named].concat();
+    for_long(workspace, test, &arguments, variables)
+}
+
+/// `cargo test` of the release build, with variables that say how long.
+fn for_long(
+    workspace: &Workspace,
+    log: &str,
+    arguments: &[&str],
+    variables: &[(&str, u32)],
+) -> Result<Outcome> {
     let mut command = Command::new(env!("CARGO"));
-    command.current_dir(&workspace.root);
-    command.args(["test", "--release", "--package", "ottla", "--test", "sinks", "--quiet", "kills"]);
-    command.env("OTTLA_SINK_RECORDS", records.to_string());
-    let ended = process::run(&mut command, &log_file(workspace, "sinks"), SOAK_LIMIT)?;
+    command.current_dir(&workspace.root).args(["test", "--release", "--quiet"]).args(arguments);
+    command.envs(variables.iter().map(|(name, value)| (name, value.to_string())));
+    let ended = process::run(&mut command, &log_file(workspace, log), SOAK_LIMIT)?;
     Ok(Outcome::of(&ended, tally))
 }
 
@@ -136,16 +143,6 @@ fn crash_states(workspace: &Workspace) -> Command {
     command.current_dir(&workspace.root);
     command.args(["run", "--release", "--quiet", "--package", "ottla-crash-states", "--"]);
     command
-}
-
-/// `kill -9` of the real process under a mix of clients, so many times.
-pub fn kills(workspace: &Workspace, kills: u32) -> Result<Outcome> {
-    let mut command = Command::new(env!("CARGO"));
-    command.current_dir(&workspace.root);
-    command.args(["test", "--release", "--package", "ottla", "--test", "kills", "--quiet"]);
-    command.env("OTTLA_KILLS", kills.to_string());
-    let ended = process::run(&mut command, &log_file(workspace, "kills"), SOAK_LIMIT)?;
-    Ok(Outcome::of(&ended, tally))
 }
 
 /// Sums the lines `test result: ok. 3 passed; 0 failed; 1 ignored; …`, one for each test binary.
