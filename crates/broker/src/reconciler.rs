@@ -1,7 +1,8 @@
 //! Carrying out what the metadata log committed: opening, reconfiguring and closing this broker's partitions.
 //!
-//! - R1 Committed changes are carried out in order; `applied` says how far. A change that fails is logged and
-//!   passed: the image stays what the cluster agreed on, and the partition concerned answers with its error.
+//! - R1 Committed changes are carried out in order, partitions to be opened that follow each other together; `applied`
+//!   says how far. A change that fails is logged and passed: the image stays what the cluster agreed on, and the
+//!   partition concerned answers with its error.
 //! - R2 A partition that the file system refused to open, as a full one does, is tried again until it is open.
 
 use std::collections::BTreeSet;
@@ -10,8 +11,8 @@ use std::time::Duration;
 
 use config::TopicConfig;
 use log::LogError;
-use meta::{Change, ConfigResourceKind, Image, Index, Partition as State, Topic};
-use model::{PartitionIndex, TopicName, TopicPartition};
+use meta::{Change, ConfigResource, ConfigResourceKind, Image, Index, Topic};
+use model::{PartitionIndex, TopicId, TopicName, TopicPartition};
 use quorum::Committed;
 use rt::channel::{mpsc, watch};
 
@@ -44,15 +45,72 @@ impl Reconciler {
 
     /// Opens everything that this broker leads in the image it starts with.
     pub async fn open_all(&self, image: &Image) {
-        let mut openings = Vec::new();
-        for topic in image.topics() {
-            let config = self.config(image, topic);
-            let led = topic.partitions().filter(|(_, state)| state.leader == self.node.id());
-            openings.extend(led.map(|(index, state)| opening(topic, index, state, &config)));
+        let of_topic = |topic: &Arc<Topic>| {
+            let topic_id = topic.id;
+            let indexes: Vec<PartitionIndex> = topic.partitions().map(|(index, _)| index).collect();
+            indexes.into_iter().map(move |partition| TopicPartition { topic_id, partition })
+        };
+        self.take_up(image, image.topics().flat_map(of_topic).collect()).await;
+        self.applied.send_replace(image.next_index());
+    }
+
+    /// Carries out what is committed from now on.
+    pub async fn run(self, mut committed: mpsc::Receiver<Committed>) {
+        loop {
+            let is_waiting = !lock(&self.unopened).is_empty();
+            rt::select! {
+                committed = committed.recv() => {
+                    let Some(Committed { image, changes, .. }) = committed else { return };
+                    self.carry_out(&image, changes).await;
+                    self.applied.send_replace(image.next_index());
+                }
+                () = self.node.rt().sleep(OPEN_RETRY), if is_waiting => self.open_again().await,
+            }
         }
-        // A bounded number at a time, because each may read its log; several in a hand, because most read nothing.
-        let (queue, hands) =
-            (Arc::new(std::sync::Mutex::new(openings.into_iter())), self.node.rt().lanes() * 4);
+    }
+
+    /// Tries what could not be opened; what is gone from the image is forgotten.
+    async fn open_again(&self) {
+        let waiting = {
+            let mut unopened = lock(&self.unopened);
+            unopened.retain(|id| self.node.image().partition(*id).is_some());
+            unopened.clone()
+        };
+        self.take_up(&self.node.image(), waiting).await;
+    }
+
+    async fn carry_out(&self, image: &Image, changes: Vec<Change>) {
+        let mut to_take_up = BTreeSet::new();
+        for change in changes {
+            match change {
+                Change::PartitionCreated(id) | Change::PartitionChanged(id) => {
+                    to_take_up.insert(id);
+                }
+                Change::TopicDeleted(topic) => {
+                    self.take_up(image, std::mem::take(&mut to_take_up)).await;
+                    self.delete(&topic).await;
+                }
+                Change::ConfigChanged(resource) => {
+                    self.take_up(image, std::mem::take(&mut to_take_up)).await;
+                    self.configure(image, &resource).await;
+                }
+                // Partitions follow with changes of their own; the rest is only looked up in the image.
+                Change::ClusterCreated(_)
+                | Change::BrokerRegistered(_)
+                | Change::TopicCreated(_)
+                | Change::ProducerIdsAllocated { .. }
+                | Change::FeatureLevelSet(_) => {}
+            }
+        }
+        self.take_up(image, to_take_up).await;
+    }
+
+    /// Opens those of the partitions that this broker leads and has not opened: a bounded number at a time, because each
+    /// may read its log; several in a hand, because most read nothing.
+    async fn take_up(&self, image: &Image, partitions: BTreeSet<TopicPartition>) {
+        let openings = self.openings(image, partitions);
+        let hands = openings.len().min(self.node.rt().lanes() * 4);
+        let queue = Arc::new(std::sync::Mutex::new(openings.into_iter()));
         let (done, mut all_done) = mpsc::channel::<()>(1);
         for _ in 0..hands {
             let (queue, done) = (Arc::clone(&queue), done.clone());
@@ -76,69 +134,42 @@ impl Reconciler {
         }
         drop(done);
         let _ = all_done.recv().await;
-        self.applied.send_replace(image.next_index());
     }
 
-    /// Carries out what is committed from now on.
-    pub async fn run(self, mut committed: mpsc::Receiver<Committed>) {
-        loop {
-            let is_waiting = !lock(&self.unopened).is_empty();
-            rt::select! {
-                committed = committed.recv() => {
-                    let Some(Committed { image, changes, .. }) = committed else { return };
-                    for change in changes {
-                        self.carry_out(&image, change).await;
-                    }
-                    self.applied.send_replace(image.next_index());
-                }
-                () = self.node.rt().sleep(OPEN_RETRY), if is_waiting => self.open_again().await,
+    fn openings(&self, image: &Image, partitions: BTreeSet<TopicPartition>) -> Vec<Opening> {
+        // In the order of their topics, whose settings are put together once for all partitions.
+        let mut last: Option<(TopicId, Arc<TopicConfig>)> = None;
+        let opening = |id: TopicPartition| {
+            let topic = image.topic(id.topic_id)?;
+            let state = topic.partition(id.partition)?;
+            if state.leader != self.node.id()
+                || self.node.partitions.find(id.topic_id, id.partition).is_some()
+            {
+                return None;
             }
-        }
-    }
-
-    /// Tries what could not be opened; what is gone from the image is forgotten.
-    async fn open_again(&self) {
-        let image = self.node.image();
-        let waiting = lock(&self.unopened).clone();
-        for id in waiting {
-            let is_wanted =
-                image.topic(id.topic_id).is_some_and(|topic| topic.partition(id.partition).is_some());
-            if is_wanted {
-                self.take_up(&image, id).await;
-            } else {
-                lock(&self.unopened).remove(&id);
+            if last.as_ref().is_none_or(|(topic_id, _)| *topic_id != id.topic_id) {
+                last = Some((id.topic_id, self.config(image, topic)));
             }
-        }
+            let (_, config) = last.as_ref()?;
+            Some(Opening {
+                id,
+                topic: topic.name.clone(),
+                leader_epoch: state.leader_epoch,
+                replicas: state.replicas.len(),
+                config: Arc::clone(config),
+            })
+        };
+        partitions.into_iter().filter_map(opening).collect()
     }
 
-    async fn carry_out(&self, image: &Image, change: Change) {
-        match change {
-            Change::PartitionCreated(id) | Change::PartitionChanged(id) => self.take_up(image, id).await,
-            Change::TopicDeleted(topic) => self.delete(&topic).await,
-            Change::ConfigChanged(resource) => match resource.kind {
-                ConfigResourceKind::Topic => self.reconfigure(image, Some(&resource.name)).await,
-                ConfigResourceKind::Broker => {
-                    self.node.configure(image).await;
-                    self.reconfigure(image, None).await;
-                }
-                ConfigResourceKind::ClientMetrics | ConfigResourceKind::Group => {}
-            },
-            // Partitions follow with changes of their own; the rest is only looked up in the image.
-            Change::ClusterCreated(_)
-            | Change::BrokerRegistered(_)
-            | Change::TopicCreated(_)
-            | Change::ProducerIdsAllocated { .. }
-            | Change::FeatureLevelSet(_) => {}
-        }
-    }
-
-    async fn take_up(&self, image: &Image, id: TopicPartition) {
-        let Some(topic) = image.topic(id.topic_id) else { return };
-        let Some(state) = topic.partition(id.partition) else { return };
-        let is_open = self.node.partitions.find(id.topic_id, id.partition).is_some();
-        if state.leader == self.node.id() && !is_open {
-            let opening = opening(topic, id.partition, state, &self.config(image, topic));
-            open(&self.node, &self.opener, &self.unopened, vec![opening]).await;
+    async fn configure(&self, image: &Image, resource: &ConfigResource) {
+        match resource.kind {
+            ConfigResourceKind::Topic => self.reconfigure(image, Some(&resource.name)).await,
+            ConfigResourceKind::Broker => {
+                self.node.configure(image).await;
+                self.reconfigure(image, None).await;
+            }
+            ConfigResourceKind::ClientMetrics | ConfigResourceKind::Group => {}
         }
     }
 
@@ -175,16 +206,6 @@ impl Reconciler {
                 self.opener.reconfigure(&partition, Arc::new(config)).await;
             }
         }
-    }
-}
-
-fn opening(topic: &Topic, index: PartitionIndex, state: &State, config: &Arc<TopicConfig>) -> Opening {
-    Opening {
-        id: TopicPartition { topic_id: topic.id, partition: index },
-        topic: topic.name.clone(),
-        leader_epoch: state.leader_epoch,
-        replicas: state.replicas.len(),
-        config: Arc::clone(config),
     }
 }
 
