@@ -40,7 +40,8 @@ struct Totals {
 }
 
 async fn attack(sim: &Sim, draw: &mut Draw, totals: &mut Totals) {
-    let server = Server::started(sim, &[]).await;
+    // A group waits as long for a member that a spoiled frame left in it as that frame said.
+    let server = Server::started(sim, &[("group.max.session.timeout.ms", "8000")]).await;
     let rt = sim.node("attacker");
     let client = server.client(&rt).await;
     let orders = create_topic(&client, "orders", 1).await;
