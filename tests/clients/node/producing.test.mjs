@@ -28,7 +28,8 @@ describe('producing', { concurrency: true }, () => {
   test('keyed messages land where murmur2 says, as with every other client', async () => {
     const topic = await createTopic(6);
     await withProducer({}, (producer) => producer.send({ topic, messages: vectors.map(({ key }) => ({ key, value: key })) }));
-    const messages = await readAll(new Watch(), topic, vectors.length, unique('keyed'));
+    // A broker that leads some of the new partitions only has kafkajs send all messages again.
+    const messages = await readAll(new Watch(), topic, vectors.length, unique('keyed'), ({ key }) => key);
     assert.deepEqual(
       Object.fromEntries(messages.map(({ key, partition }) => [key, partition])),
       Object.fromEntries(vectors.map(({ key, hash }) => [key, hash % 6])),

@@ -93,10 +93,13 @@ export function untilShares(watch, members, expected, patience) {
   );
 }
 
-/** Reads `count` messages of a topic from its beginning with a group of its own; one that is given out again counts once. */
-export async function readAll(watch, topic, count, groupId) {
+/** Where a message lies: one that is given out again lies where it lay. */
+const place = ({ partition, offset }) => `${partition}/${offset}`;
+
+/** Reads `count` messages of a topic from its beginning with a group of its own, messages of one identity counting once. */
+export async function readAll(watch, topic, count, groupId, identity = place) {
   const reader = await new Member(watch, topic, groupId).start();
-  const read = () => [...new Map(reader.messages.map((message) => [`${message.partition}/${message.offset}`, message])).values()];
+  const read = () => [...new Map(reader.messages.map((message) => [identity(message), message])).values()];
   try {
     await watch.until(() => read().length >= count, () => `${count} messages, got ${read().length}`);
     return read();
