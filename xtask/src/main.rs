@@ -111,7 +111,7 @@ fn test(workspace: &Workspace, report: &Report, arguments: &[String]) -> Result<
             checks::unit(workspace, jars)
         });
     }
-    if (wants("build") || !clients.is_empty()) && !reference {
+    if wants("build") || !clients.is_empty() {
         report.step("build", || checks::build(workspace));
     }
     let broker = if reference { Broker::Reference } else { Broker::Debug };

@@ -43,6 +43,7 @@ impl Broker {
         command
             .env("OTTLA_KAFKA_LIBS", workspace.kafka_libs())
             .env("OTTLA_JAVA_CLASSES", workspace.java_classes())
+            .env("OTTLA_CLIENT_BIN", workspace.ottla("debug"))
     }
 }
 

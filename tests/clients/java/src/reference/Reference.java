@@ -18,12 +18,11 @@ import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.utils.Exit;
 
 /**
- * Apache Kafka behind the three commands of {@code ottla} that the suites use, so that every suite can be run against the reference:
+ * Apache Kafka behind the two commands of {@code ottla} that start a broker, so that every suite can be run against the reference:
  *
  * <pre>
  *   dev --port 0 --json                                   a broker on a temporary folder
  *   serve --data-dir D --listen 127.0.0.1:PORT            a broker on that folder; port 0 picks a free one
- *   produce TOPIC -f FILE --key-separator S --bootstrap A  the lines of a file, keyed
  * </pre>
  *
  * The brokers take {@code --set KEY=VALUE}, announce themselves as {@code ottla} does, and stop at SIGTERM. The broker runs inside this process, so
@@ -33,11 +32,7 @@ public final class Reference {
     private static final long READY_TIMEOUT_SECONDS = 60;
 
     public static void main(String[] args) throws Exception {
-        if (args.length > 1 && args[0].equals("produce")) {
-            Produce.run(args[1], options(args, 2));
-            return;
-        }
-        Map<String, List<String>> options = options(args, 1);
+        Map<String, List<String>> options = options(args);
         boolean ephemeral = args.length > 0 && args[0].equals("dev");
         Path folder = ephemeral
             ? Files.createTempDirectory("reference-kafka")
@@ -60,9 +55,9 @@ public final class Reference {
         broker.join();
     }
 
-    private static Map<String, List<String>> options(String[] args, int from) {
+    private static Map<String, List<String>> options(String[] args) {
         Map<String, List<String>> options = new LinkedHashMap<>();
-        for (int i = from; i < args.length; i++) {
+        for (int i = 1; i < args.length; i++) {
             if (!args[i].equals("--json")) {
                 options.computeIfAbsent(args[i], key -> new ArrayList<>()).add(args[++i]);
             }
