@@ -25,8 +25,11 @@ impl Grant {
 
     /// Whether the disk has room for so many bytes more (N2).
     pub fn ask(&mut self, bytes: u64) -> bool {
-        let is_granted = self.topic_is_internal || self.room.grant(bytes);
-        if is_granted && !self.topic_is_internal {
+        if self.topic_is_internal {
+            return true;
+        }
+        let is_granted = self.room.grant(bytes);
+        if is_granted {
             self.bytes += bytes;
         }
         is_granted
