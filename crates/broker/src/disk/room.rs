@@ -61,21 +61,22 @@ impl DiskRoom {
 
     /// Asks for room for a batch; who is granted it says so when it is written.
     pub fn grant(&self, bytes: u64) -> bool {
-        let granted = self.granted.fetch_add(bytes, Ordering::AcqRel) + bytes;
-        if granted <= self.granted_max.load(Ordering::Acquire) {
-            return true;
-        }
-        self.give_back(bytes);
-        if self.refused.fetch_max(bytes, Ordering::AcqRel) == 0 {
+        let is_granted = self.grant_leaving(bytes, 0);
+        if !is_granted && self.refused.fetch_max(bytes, Ordering::AcqRel) == 0 {
             self.look.notify_one();
         }
-        false
+        is_granted
     }
 
     /// Asks for space to be set aside for batches that may come; granted where plenty is left for those that do.
     pub fn grant_ahead(&self, bytes: u64) -> bool {
+        self.grant_leaving(bytes, PLENTY_BYTES)
+    }
+
+    /// Grants what leaves so much room at least.
+    fn grant_leaving(&self, bytes: u64, left: u64) -> bool {
         let granted = self.granted.fetch_add(bytes, Ordering::AcqRel) + bytes;
-        let is_granted = granted.saturating_add(PLENTY_BYTES) <= self.granted_max.load(Ordering::Acquire);
+        let is_granted = granted.saturating_add(left) <= self.granted_max.load(Ordering::Acquire);
         if !is_granted {
             self.give_back(bytes);
         }
